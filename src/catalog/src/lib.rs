@@ -1,0 +1,1 @@
+//! Durable objects, DDL transactions, migrations and built-in relations; implements sql::Catalog.

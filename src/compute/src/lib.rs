@@ -1,0 +1,1 @@
+//! Renders LIR on differential dataflow; serves peeks and subscribes.

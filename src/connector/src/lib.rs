@@ -1,0 +1,1 @@
+//! MySQL and load-generator sources and their envelopes; implements sql::Upstream.

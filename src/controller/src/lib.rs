@@ -1,0 +1,1 @@
+//! Replicas, frontiers, read holds, command history, reconciliation and process orchestration.

@@ -1,0 +1,1 @@
+//! Sessions, sequencing, timestamp oracle and selection, group commit, peeks and subscribes.

@@ -1,0 +1,77 @@
+//! Errors of evaluation. They are data: a collection may hold them, and a read that meets one fails with it.
+
+use serde::{Deserialize, Serialize};
+
+/// Why an expression has no value.
+///
+/// An error carries PostgreSQL's text and SQLSTATE, so that a client cannot tell where it arose.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum EvalError {
+    /// Division or modulo by zero.
+    #[error("division by zero")]
+    DivisionByZero,
+    /// A result that its type cannot hold, such as `integer out of range`.
+    #[error("{0} out of range")]
+    OutOfRange(Box<str>),
+    /// A scalar subquery gave several rows.
+    #[error("more than one row returned by a subquery used as an expression")]
+    MultipleRowsFromSubquery,
+    /// A value with a negative multiplicity reached an operator: the input data is inconsistent.
+    #[error("invalid data in source, saw retractions for row that does not exist")]
+    NegativeMultiplicity,
+    /// A NULL where the column forbids it.
+    #[error("null value in column \"{0}\" violates not-null constraint")]
+    NotNullViolation(Box<str>),
+    /// Any other error: SQLSTATE, message, detail, hint.
+    #[error("{message}")]
+    Other {
+        /// Five characters, PostgreSQL manual appendix A.
+        sqlstate: Box<str>,
+        /// The primary message.
+        message: Box<str>,
+        /// More about this case.
+        detail: Option<Box<str>>,
+        /// What to do.
+        hint: Option<Box<str>>,
+    },
+}
+
+impl EvalError {
+    /// An error with a SQLSTATE and a message.
+    pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
+        EvalError::Other {
+            sqlstate: sqlstate.into(),
+            message: message.into().into_boxed_str(),
+            detail: None,
+            hint: None,
+        }
+    }
+
+    /// The SQLSTATE, PostgreSQL manual appendix A.
+    pub fn sqlstate(&self) -> &str {
+        match self {
+            EvalError::DivisionByZero => "22012",
+            EvalError::OutOfRange(_) => "22003",
+            EvalError::MultipleRowsFromSubquery => "21000",
+            EvalError::NegativeMultiplicity => "XX000",
+            EvalError::NotNullViolation(_) => "23502",
+            EvalError::Other { sqlstate, .. } => sqlstate,
+        }
+    }
+
+    /// More about this case.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            EvalError::Other { detail, .. } => detail.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            EvalError::Other { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Scalar, aggregate and table functions; the two relational languages; evaluation.
+//!
+//! * [`func`]: the registry of functions, operators, casts and aggregates: one table for each family in
+//!   [`functions`], each entry with its signatures, volatility and strictness. A function is known by a stable key.
+//! * [`scalar`]: [`MirScalarExpr`], the scalar language that runs, and its evaluation.
+//! * [`relation`]: [`MirRelationExpr`], the decorrelated relational language that is optimised.
+//! * [`hir`]: the typed, correlated language that SQL is planned to first.
+//! * [`mfp`]: map, filter and project in one, as dataflows apply it to rows.
+//! * [`aggregate`], [`table`], [`window`]: what reduces, expands and ranks.
+//!
+//! Equality in relations (join equivalences, group keys, DISTINCT) is equality of packed bytes. For the few types whose
+//! SQL-equal values may differ in bytes, planning wraps keys with [`scalar::canonical_key`].
+
+pub mod aggregate;
+pub mod error;
+pub mod func;
+pub mod functions;
+pub mod hir;
+pub mod mfp;
+pub mod relation;
+pub mod scalar;
+pub mod table;
+pub mod window;
+
+pub use aggregate::{AggregateExpr, AggregateFunc};
+pub use error::EvalError;
+pub use func::{Func, FuncDef};
+pub use hir::{HirRelationExpr, HirScalarExpr};
+pub use mfp::MapFilterProject;
+pub use relation::{Id, JoinImplementation, LocalId, MirRelationExpr, RowSetFinishing};
+pub use scalar::{MirScalarExpr, UnmaterializableFunc};
+pub use table::{TableFunc, TableFuncDef};
+pub use window::WindowSpec;

@@ -1,0 +1,1 @@
+//! Timely operators shared by workers: shard source and shard sink.

@@ -1,0 +1,1 @@
+//! pgwire and HTTP: codecs, authentication and connection state machines.

@@ -1,0 +1,1 @@
+//! MIR to MIR transforms and MIR to LIR.

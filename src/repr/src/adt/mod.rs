@@ -1,0 +1,18 @@
+//! Value types that Rust lacks. Each file documents its representation and range.
+
+pub mod calendar;
+pub mod date;
+pub mod error;
+pub mod interval;
+pub mod numeric;
+pub mod time;
+pub mod timestamp;
+pub mod timezone;
+
+pub use date::Date;
+pub use error::AdtError;
+pub use interval::Interval;
+pub use numeric::Numeric;
+pub use time::Time;
+pub use timestamp::CivilTimestamp;
+pub use timezone::TimeZone;

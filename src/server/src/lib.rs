@@ -1,0 +1,1 @@
+//! The headwater executable: composition root and end-to-end tests.

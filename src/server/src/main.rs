@@ -1,0 +1,2 @@
+//! The headwater executable.
+fn main() {}
