@@ -1,0 +1,76 @@
+//! The context in which a statement is planned.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use hw_repr::{GlobalId, ScalarType};
+
+use crate::catalog::Catalog;
+use crate::parser::Extensions;
+
+/// What planning needs to know of the session.
+#[derive(Debug, Clone)]
+pub struct SessionInfo {
+    /// The user.
+    pub user: String,
+    /// The current database.
+    pub database: String,
+    /// The search path as set; the implicit schemas (`mz_catalog`, `pg_catalog`, temporary) are added by resolution.
+    pub search_path: Vec<String>,
+    /// The current cluster.
+    pub cluster: String,
+    /// Session settings by lower-case name.
+    pub vars: BTreeMap<String, String>,
+}
+
+impl Default for SessionInfo {
+    fn default() -> Self {
+        SessionInfo {
+            user: "materialize".into(),
+            database: "materialize".into(),
+            search_path: vec!["public".into()],
+            cluster: "quickstart".into(),
+            vars: BTreeMap::new(),
+        }
+    }
+}
+
+/// The context in which one statement is planned. Not shared between threads.
+pub struct StatementContext<'a> {
+    /// Existing objects.
+    pub catalog: &'a dyn Catalog,
+    /// The session.
+    pub session: &'a SessionInfo,
+    /// Parts of the text that `sqlparser` cannot express.
+    pub extensions: &'a Extensions,
+    /// The types of parameters `$1`, `$2`, …: given, or inferred while planning; `None` is not known yet.
+    pub param_types: RefCell<Vec<Option<ScalarType>>>,
+    /// The items that the statement has been found to refer to.
+    pub uses: RefCell<BTreeSet<GlobalId>>,
+    /// Whether parameters are allowed.
+    pub allow_params: bool,
+    /// Whether names of the form that [`crate::names::id_name`] gives refer by id: the SQL comes from the catalog.
+    pub names_are_ids: bool,
+}
+
+impl<'a> StatementContext<'a> {
+    /// A context without parameters.
+    pub fn new(catalog: &'a dyn Catalog, session: &'a SessionInfo, extensions: &'a Extensions) -> Self {
+        StatementContext {
+            catalog,
+            session,
+            extensions,
+            param_types: RefCell::new(vec![]),
+            uses: RefCell::new(BTreeSet::new()),
+            allow_params: false,
+            names_are_ids: false,
+        }
+    }
+
+    /// A context whose parameters have these types as far as given.
+    pub fn with_params(mut self, types: Vec<Option<ScalarType>>) -> Self {
+        self.param_types = RefCell::new(types);
+        self.allow_params = true;
+        self
+    }
+}

@@ -1,0 +1,1 @@
+//! Decorrelation: HIR to MIR.

@@ -1,0 +1,1 @@
+//! Planning of statements other than queries.
