@@ -5,7 +5,7 @@ use hw_repr::Datum;
 use hw_repr::adt::{CivilTimestamp, Interval, Time};
 
 use crate::func::Registry;
-use crate::functions::signature::cast;
+use crate::functions::signature::{cast, f};
 use crate::functions::{EvalResult, fail, ok};
 
 fn to_mz_timestamp<'a>(t: CivilTimestamp) -> EvalResult<'a> {
@@ -16,6 +16,7 @@ fn to_mz_timestamp<'a>(t: CivilTimestamp) -> EvalResult<'a> {
 }
 
 pub(super) fn register(r: &mut Registry) {
+    register_step(r);
     r.add(cast("date -> timestamp implicit injective", |_, _, a| {
         Ok(Datum::Timestamp(a[0].unwrap_date().to_timestamp()?))
     }));
@@ -61,6 +62,14 @@ pub(super) fn register(r: &mut Registry) {
     }));
     r.add(cast("mz_timestamp -> timestamp assignment", |_, _, a| from_mz(a[0]).map(Datum::Timestamp)));
     r.add(cast("mz_timestamp -> timestamptz assignment", |_, _, a| from_mz(a[0]).map(Datum::TimestampTz)));
+}
+
+/// The next logical time, for the bounds of temporal filters.
+fn register_step(r: &mut Registry) {
+    r.add(f("hw_step_mz_timestamp(mz_timestamp) -> mz_timestamp internal", |_, _, a| {
+        let next = a[0].unwrap_mz_timestamp().checked_add(1);
+        next.map(Datum::MzTimestamp).ok_or_else(|| crate::functions::out_of_range("mz_timestamp"))
+    }));
 }
 
 fn from_mz(d: Datum<'_>) -> Result<CivilTimestamp, crate::error::EvalError> {
