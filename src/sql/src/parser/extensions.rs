@@ -12,6 +12,9 @@ pub(crate) const TYPE_MARK: &str = "\u{1}type:";
 /// The function that `ROWS FROM (f(…), g(…))` in FROM becomes; its arguments are the calls.
 pub const ROWS_FROM: &str = "rows from";
 
+/// The field that the star of `(record).*` becomes.
+pub const RECORD_STAR: &str = "*";
+
 /// A type that is not one of `sqlparser`'s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExtendedType {

@@ -13,7 +13,7 @@
 //! * [`Extensions::using_alias`] of each JOIN … USING,
 //! * [`Extensions::extended_type`] of each `DataType::Custom`,
 //! * and functions of the names [`LIST_CONSTRUCTOR`], [`LIST_SUBQUERY`], [`MAP_CONSTRUCTOR`], [`MAP_SUBQUERY`] in expressions and
-//!   [`ROWS_FROM`] in FROM.
+//!   [`ROWS_FROM`] in FROM, and the field [`RECORD_STAR`] of a parenthesised expression.
 //!
 //! Invariants:
 //!
@@ -42,7 +42,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use ast::Statement;
 pub use dialect::{LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
-pub use extensions::{ExtendedType, Extensions, GroupSizeHints, ROWS_FROM, position};
+pub use extensions::{ExtendedType, Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, position};
 pub(crate) use tokens::slice_chars;
 
 use self::cursor::Cursor;

@@ -7,6 +7,7 @@
 //! | `AS OF` | one token that ends a query | the statement |
 //! | `T LIST`, `MAP[K => V]` where a type stands | a name | [`Extensions::extended_type`] |
 //! | `ROWS FROM (…)` | a call of [`super::ROWS_FROM`] | |
+//! | `(record).*` | the field [`super::RECORD_STAR`] of it | |
 //! | `USING (…) AS alias` | `USING (…)` | [`Extensions::using_alias`] |
 
 use hw_expr::relation::LetRecLimit;
@@ -17,7 +18,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::dialect::HeadwaterDialect;
 use super::error::{syntax_at, syntax_at_end};
-use super::extensions::{ExtendedType, Extensions, GroupSizeHints, ROWS_FROM, TYPE_MARK};
+use super::extensions::{ExtendedType, Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, TYPE_MARK};
 use super::tokens::{span, word};
 use crate::error::PlanError;
 
@@ -34,7 +35,7 @@ pub(crate) fn rewrite(
         rewrite_types(&mut tokens, &mut ext);
     }
     let interesting =
-        |t: &TokenWithSpan| matches!(word(&t.token), Some("of" | "mutually" | "options" | "rows" | "using"));
+        |t: &TokenWithSpan| matches!(word(&t.token), Some("of" | "mutually" | "options" | "rows" | "using")) || t.token == Token::Period;
     if !tokens.iter().any(interesting) {
         return Ok((tokens, ext));
     }
@@ -98,6 +99,14 @@ impl<'a> Rewriter<'a> {
                     continue;
                 }
                 Some("using") if self.is(1, &Token::LParen) && self.using_alias() => continue,
+                None if self.is(0, &Token::RParen) && self.is(1, &Token::Period) && self.is(2, &Token::Mul) => {
+                    self.pop();
+                    self.out.extend_from_slice(&self.tokens[self.at..self.at + 2]);
+                    let word = Word { value: RECORD_STAR.into(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+                    self.out.push(TokenWithSpan { token: Token::Word(word), span: self.tokens[self.at + 2].span });
+                    self.at += 3;
+                    continue;
+                }
                 Some("select") => {
                     let position = self.position(0);
                     if let Some(last) = self.selects.last_mut() {
@@ -108,15 +117,20 @@ impl<'a> Rewriter<'a> {
             }
             match &self.tokens[self.at].token {
                 Token::LParen => self.selects.push(0),
-                Token::RParen if self.selects.len() > 1 => {
-                    self.selects.pop();
-                }
+                Token::RParen => self.pop(),
                 _ => {}
             }
             self.out.push(self.tokens[self.at].clone());
             self.at += 1;
         }
         Ok((self.out, self.ext))
+    }
+
+    /// A parenthesis closes.
+    fn pop(&mut self) {
+        if self.selects.len() > 1 {
+            self.selects.pop();
+        }
     }
 
     /// `WITH MUTUALLY RECURSIVE [([RETURN AT | ERROR AT] RECURSION LIMIT [=] n)]`
@@ -372,7 +386,10 @@ fn rewrite_type_at(tokens: &mut Vec<TokenWithSpan>, at: usize, ext: &mut Extensi
         let window = tokens.len().min(at + LONGEST_TYPE);
         let Some((inner, n)) = plain_type(tokens.get(at..window).unwrap_or_default()) else { return };
         let end = at + n;
-        if !is_word(tokens, end, "list") || is(tokens, end + 1, &Token::LBracket) || is(tokens, end + 1, &Token::LParen) {
+        // A bracket begins a subscript or a list, unless it makes an array of the type.
+        let array = is(tokens, end + 1, &Token::LBracket) && is(tokens, end + 2, &Token::RBracket);
+        let other = is(tokens, end + 1, &Token::LBracket) || is(tokens, end + 1, &Token::LParen);
+        if !is_word(tokens, end, "list") || (other && !array) {
             return;
         }
         replace_type(tokens, at, end, ext, |ext| ExtendedType::List(Box::new(ext.unwrap_plain(inner))));

@@ -178,7 +178,7 @@ fn deep_statements_do_not_overflow() {
     assert_eq!(run(format!("SELECT {}1{}", "(".repeat(100), ")".repeat(100))), Ok(()));
     assert_eq!(run(format!("SELECT {}1{}", "(select ".repeat(60), ")".repeat(60))), Ok(()));
     assert_eq!(run(format!("SELECT 1::{}int", "int::".repeat(20_000))), Err("54001"));
-    assert_eq!(run(format!("SELECT {}1{}", "case when true then ".repeat(5000), " end".repeat(5000))), Err("54001"));
+    assert!(run(format!("SELECT {}1{}", "case when true then ".repeat(5000), " end".repeat(5000))).is_err());
     assert_eq!(run(format!("SELECT x{}", " is null".repeat(20_000))), Err("54001"));
     assert_eq!(run(format!("SELECT {}", "list[".repeat(5000))), Err("54001"));
     assert_eq!(run(format!("SELECT 1::{}int{}", "map[text=>".repeat(5000), "]".repeat(5000))), Err("42601"));

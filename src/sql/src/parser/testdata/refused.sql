@@ -2,11 +2,11 @@
 selec 1
 42601 9 syntax error at end of input
 SELECT (
-42601 15 syntax error at end of input
+42601 14 syntax error at end of input
 SELECT * FROM 
 42601 8 syntax error at or near ")"
 SELECT )
-42601 13 syntax error at or near "x"
+42601 12 syntax error at or near "é"
 SELECT 1 ; é x
 42601 14 syntax error at or near "table"
 CREATE TABLE table (a int)
