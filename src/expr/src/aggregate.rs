@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use hw_repr::adt::numeric;
 use hw_repr::{ColumnOrder, ColumnType, Datum, RowArena, ScalarType};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -107,6 +108,79 @@ impl AggregateFunc {
     }
 }
 
+impl AggregateFunc {
+    /// Computes the aggregate over all argument lists of a group, sorted as its ORDER BY says. Arguments after those
+    /// that the function declares are ignored. DISTINCT and FILTER are the caller's.
+    ///
+    /// # Errors
+    /// When the aggregate has no value.
+    ///
+    /// # Panics
+    /// For an aggregate that planning should have expanded.
+    pub fn eval<'a>(&'a self, arena: &'a RowArena, rows: &[Vec<Datum<'a>>]) -> Result<Datum<'a>, EvalError> {
+        let (def, types) = match self {
+            AggregateFunc::Def(def, types) => (def, types),
+            AggregateFunc::Window(spec) => return spec.eval(arena, rows),
+        };
+        let values = || rows.iter().map(|r| r[0]).filter(|d| !d.is_null());
+        match def.kind {
+            Some(AggregateKind::Basic(eval)) => eval(types, arena, rows),
+            Some(AggregateKind::Min) => Ok(values().min().unwrap_or(Datum::Null)),
+            Some(AggregateKind::Max) => Ok(values().max().unwrap_or(Datum::Null)),
+            Some(AggregateKind::Accumulable(Accumulation::Count)) => Ok(Datum::Int64(
+                rows.iter().filter(|r| r.first().is_none_or(|d| !d.is_null())).count() as i64,
+            )),
+            Some(AggregateKind::Accumulable(accumulation)) => accumulate(accumulation, &types.ret, values()),
+            None => panic!("planning expanded {self:?}"),
+        }
+    }
+}
+
+/// Sums values that are not NULL.
+fn accumulate<'a>(
+    accumulation: Accumulation,
+    ret: &ScalarType,
+    values: impl Iterator<Item = Datum<'a>>,
+) -> Result<Datum<'a>, EvalError> {
+    let mut values = values.peekable();
+    if values.peek().is_none() {
+        return Ok(Datum::Null);
+    }
+    let int = |d: Datum<'a>| match d {
+        Datum::Int16(v) => i128::from(v),
+        Datum::Int32(v) => i128::from(v),
+        Datum::Int64(v) => i128::from(v),
+        Datum::UInt16(v) => i128::from(v),
+        Datum::UInt32(v) => i128::from(v),
+        other => i128::from(other.unwrap_uint64()),
+    };
+    let out_of_range = |name: &str| EvalError::OutOfRange(name.into());
+    Ok(match accumulation {
+        Accumulation::Count => Datum::Int64(values.count() as i64),
+        Accumulation::SumSmallInt => {
+            let sum: i128 = values.map(int).sum();
+            match ret {
+                ScalarType::UInt64 => Datum::UInt64(u64::try_from(sum).map_err(|_| out_of_range("uint8"))?),
+                _ => Datum::Int64(i64::try_from(sum).map_err(|_| out_of_range("bigint"))?),
+            }
+        }
+        Accumulation::SumBigInt => Datum::Numeric(numeric::from_i128(values.map(int).sum())?),
+        Accumulation::SumNumeric => {
+            let mut sum = numeric::zero();
+            for d in values {
+                sum = numeric::add(&sum, &d.unwrap_numeric())?;
+            }
+            Datum::Numeric(sum)
+        }
+        Accumulation::SumFloat32 => {
+            Datum::Float32((values.map(|d| f64::from(d.unwrap_float32().0)).sum::<f64>() as f32).into())
+        }
+        Accumulation::SumFloat64 => Datum::Float64(values.map(|d| d.unwrap_float64().0).sum::<f64>().into()),
+        Accumulation::Any => Datum::Bool(values.any(|d| d.unwrap_bool())),
+        Accumulation::All => Datum::Bool(values.all(|d| d.unwrap_bool())),
+    })
+}
+
 impl fmt::Debug for AggregateFunc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -160,7 +234,9 @@ enum AggregateFuncRepr {
 impl Serialize for AggregateFunc {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match self {
-            AggregateFunc::Def(def, types) => AggregateFuncRepr::Def(def.key.clone(), (**types).clone()).serialize(s),
+            AggregateFunc::Def(def, types) => {
+                AggregateFuncRepr::Def(def.key.clone(), (**types).clone()).serialize(s)
+            }
             AggregateFunc::Window(w) => AggregateFuncRepr::Window((**w).clone()).serialize(s),
         }
     }

@@ -3,6 +3,16 @@
 //! A column reference says how many scopes out it points: level 0 is the expression's own input, level 1 the input of
 //! the relation around the subquery in which it stands, and so on. The right side of a lateral join sees the left
 //! side at level 1 (level 0 inside it is always the innermost input).
+//!
+//! Scopes are entered in two places only: a subquery in a scalar (its level 1 is the scalar's input) and the right side
+//! of a join, lateral or not (its level 1 is the left side's columns). Methods that walk expressions count the scopes
+//! entered so far as `depth`.
+
+mod build;
+mod typ;
+mod visit;
+
+pub use typ::OuterTypes;
 
 use hw_repr::{ColumnOrder, ColumnType, RelationType, Row, ScalarType};
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hw_repr::{GlobalId, ScalarType};
+use sqlparser::tokenizer::Location;
 
 use crate::catalog::Catalog;
 use crate::parser::Extensions;
@@ -51,6 +52,8 @@ pub struct StatementContext<'a> {
     pub allow_params: bool,
     /// Whether names of the form that [`crate::names::id_name`] gives refer by id: the SQL comes from the catalog.
     pub names_are_ids: bool,
+    /// The statement's text, in which the parser's spans count lines and columns; empty when positions do not matter.
+    pub text: &'a str,
 }
 
 impl<'a> StatementContext<'a> {
@@ -64,7 +67,24 @@ impl<'a> StatementContext<'a> {
             uses: RefCell::new(BTreeSet::new()),
             allow_params: false,
             names_are_ids: false,
+            text: "",
         }
+    }
+
+    /// The same with the statement's text, so that errors can say where.
+    pub fn with_text(mut self, text: &'a str) -> Self {
+        self.text = text;
+        self
+    }
+
+    /// The position of a place in the text: characters from its start, from 1. `None` for places that are not in it.
+    pub fn position(&self, location: Location) -> Option<usize> {
+        if location.line == 0 || location.column == 0 || self.text.is_empty() {
+            return None;
+        }
+        let line = usize::try_from(location.line).ok()? - 1;
+        let before: usize = self.text.split_inclusive('\n').take(line).map(|l| l.chars().count()).sum();
+        Some(before + usize::try_from(location.column).ok()?)
     }
 
     /// A context whose parameters have these types as far as given.
