@@ -114,7 +114,10 @@ impl Engine {
         Ok(Self::state_of(&shard))
     }
 
-    pub(super) async fn request_since(&self, downgrades: Vec<(ShardId, Timestamp)>) -> Result<(), PersistError> {
+    pub(super) async fn request_since(
+        &self,
+        downgrades: Vec<(ShardId, Timestamp)>,
+    ) -> Result<(), PersistError> {
         let mut wanted: BTreeMap<ShardId, Timestamp> = BTreeMap::new();
         for (id, ts) in downgrades {
             let held = wanted.entry(id).or_insert(ts);
@@ -209,7 +212,8 @@ impl Engine {
                 ShardWrite { shard: l.shard.id, expected, next: None, entries: Vec::new() }
             };
             let writes = locked.iter().map(write).collect();
-            match self.consensus.compare_and_set(writes, Durability::Synced).await.map_err(PersistError::from) {
+            match self.consensus.compare_and_set(writes, Durability::Synced).await.map_err(PersistError::from)
+            {
                 Ok(CasOutcome::Done) => {
                     locked.iter().for_each(|l| self.forget(&l.shard));
                     return Ok(());

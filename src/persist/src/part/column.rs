@@ -46,7 +46,8 @@ pub(super) fn encode(values: &[&[u8]]) -> (Encoding, Vec<u8>, ColumnStats) {
     }
     let stats = stats(values.iter().map(|v| (*v, 1)));
     // The tag says the length unless it is that of a variable-length kind, whose payload then begins with the length.
-    let fixed = (2..=17).contains(&first.len()) && values.iter().all(|v| v.len() == first.len() && v[0] == first[0]);
+    let fixed =
+        (2..=17).contains(&first.len()) && values.iter().all(|v| v.len() == first.len() && v[0] == first[0]);
     if fixed {
         let width = first.len() - 1;
         let mut out = Vec::with_capacity(1 + values.len() * width);

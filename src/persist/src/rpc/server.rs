@@ -142,7 +142,10 @@ impl Persist for Handler {
 
     type ListenStream = FrameStream;
 
-    async fn listen(&self, request: Request<proto::ListenRequest>) -> Result<Response<Self::ListenStream>, Status> {
+    async fn listen(
+        &self,
+        request: Request<proto::ListenRequest>,
+    ) -> Result<Response<Self::ListenStream>, Status> {
         let r = request.into_inner();
         let shard = wire::shard(&r.shard).map_err(wire::status)?;
         let changes = self.engine.listen(shard, r.after).await.map_err(wire::status)?;
