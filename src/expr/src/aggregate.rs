@@ -12,6 +12,9 @@ use crate::func::{FuncTypes, ParamType, ReturnType, registry};
 use crate::scalar::MirScalarExpr;
 use crate::window::WindowSpec;
 
+mod running;
+pub(crate) use running::Running;
+
 /// How an aggregate is maintained, which decides its plan.
 #[derive(Clone, Copy)]
 pub enum AggregateKind {
@@ -107,6 +110,44 @@ impl AggregateFunc {
     }
 }
 
+impl AggregateFunc {
+    /// Computes the aggregate over all argument lists of a group, sorted as its ORDER BY says. Arguments after those
+    /// that the function declares are ignored. DISTINCT and FILTER are the caller's.
+    ///
+    /// # Errors
+    /// When the aggregate has no value.
+    ///
+    /// # Panics
+    /// For an aggregate that planning should have expanded.
+    pub fn eval<'a>(&'a self, arena: &'a RowArena, rows: &[Vec<Datum<'a>>]) -> Result<Datum<'a>, EvalError> {
+        let (def, types) = match self {
+            AggregateFunc::Def(def, types) => (def, types),
+            AggregateFunc::Window(spec) => return spec.eval(arena, rows),
+        };
+        match def.kind {
+            Some(AggregateKind::Basic(eval)) => eval(types, arena, rows),
+            Some(kind) => {
+                let mut running = Running::new(kind, &types.ret);
+                rows.iter().try_for_each(|r| running.push(r.first().copied()))?;
+                let value = running.value()?;
+                Ok(arena.make_datum(|p| p.push(value)))
+            }
+            None => panic!("planning expanded {self:?}"),
+        }
+    }
+
+    /// A state that takes one value after the other, for aggregates that need not see all at once.
+    pub(crate) fn running(&self) -> Option<Running<'_>> {
+        match self {
+            AggregateFunc::Def(def, types) => match def.kind {
+                None | Some(AggregateKind::Basic(_)) => None,
+                Some(kind) => Some(Running::new(kind, &types.ret)),
+            },
+            AggregateFunc::Window(_) => None,
+        }
+    }
+}
+
 impl fmt::Debug for AggregateFunc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -160,7 +201,9 @@ enum AggregateFuncRepr {
 impl Serialize for AggregateFunc {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match self {
-            AggregateFunc::Def(def, types) => AggregateFuncRepr::Def(def.key.clone(), (**types).clone()).serialize(s),
+            AggregateFunc::Def(def, types) => {
+                AggregateFuncRepr::Def(def.key.clone(), (**types).clone()).serialize(s)
+            }
             AggregateFunc::Window(w) => AggregateFuncRepr::Window((**w).clone()).serialize(s),
         }
     }

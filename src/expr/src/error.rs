@@ -1,5 +1,7 @@
 //! Errors of evaluation. They are data: a collection may hold them, and a read that meets one fails with it.
 
+use hw_repr::adt::AdtError;
+use hw_repr::text::ParseError;
 use serde::{Deserialize, Serialize};
 
 /// Why an expression has no value.
@@ -47,6 +49,22 @@ impl EvalError {
         }
     }
 
+    /// The same with a detail. Errors that have none by nature stay as they are.
+    pub fn with_detail(mut self, text: impl Into<String>) -> Self {
+        if let EvalError::Other { detail, .. } = &mut self {
+            *detail = Some(text.into().into_boxed_str());
+        }
+        self
+    }
+
+    /// The same with a hint.
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let EvalError::Other { hint, .. } = &mut self {
+            *hint = Some(text.into().into_boxed_str());
+        }
+        self
+    }
+
     /// The SQLSTATE, PostgreSQL manual appendix A.
     pub fn sqlstate(&self) -> &str {
         match self {
@@ -73,5 +91,26 @@ impl EvalError {
             EvalError::Other { hint, .. } => hint.as_deref(),
             _ => None,
         }
+    }
+}
+
+impl From<AdtError> for EvalError {
+    fn from(e: AdtError) -> Self {
+        match &e {
+            AdtError::DivisionByZero => EvalError::DivisionByZero,
+            AdtError::IntegerOutOfRange(t) => EvalError::OutOfRange(t.clone()),
+            _ => EvalError::Other {
+                sqlstate: e.sqlstate().into(),
+                message: e.to_string().into(),
+                detail: e.detail().map(Into::into),
+                hint: None,
+            },
+        }
+    }
+}
+
+impl From<ParseError> for EvalError {
+    fn from(e: ParseError) -> Self {
+        EvalError::Other { sqlstate: e.sqlstate().into(), message: e.message, detail: e.detail, hint: e.hint }
     }
 }

@@ -209,6 +209,21 @@ impl Func {
         registry().by_key.get(key).map(|def| Func::new(def, args))
     }
 
+    /// The comparison, arithmetic or other operator of that symbol with exactly these operand types (for comparisons:
+    /// two of one type); no implicit casts are sought.
+    pub fn operator(symbol: &str, args: Vec<ScalarType>) -> Option<Func> {
+        let entries = registry().operators.get(symbol)?;
+        let def = entries.iter().find(|d| {
+            d.params.len() == args.len()
+                && d.params.iter().zip(&args).all(|(p, t)| match p {
+                    ParamType::Type(p) => p.base_eq(t),
+                    ParamType::AnyCompatible | ParamType::AnyElement | ParamType::Any => true,
+                    _ => false,
+                })
+        })?;
+        Some(Func::new(def, args))
+    }
+
     /// The registry entry.
     pub fn def(&self) -> &'static FuncDef {
         self.def
@@ -294,6 +309,7 @@ pub struct Registry {
     pub aggregates: BTreeMap<&'static str, Vec<&'static AggregateDef>>,
     /// Table functions by name.
     pub tables: BTreeMap<&'static str, Vec<&'static TableFuncDef>>,
+    pub(crate) cast_by_types: BTreeMap<(ScalarType, ScalarType), &'static FuncDef>,
     pub(crate) by_key: BTreeMap<&'static str, &'static FuncDef>,
     pub(crate) aggregate_by_key: BTreeMap<&'static str, &'static AggregateDef>,
     pub(crate) table_by_key: BTreeMap<&'static str, &'static TableFuncDef>,
@@ -310,8 +326,15 @@ impl Registry {
         match def.kind {
             FuncKind::Function => self.functions.entry(def.name).or_default().push(def),
             FuncKind::Operator => self.operators.entry(def.name).or_default().push(def),
-            FuncKind::Cast(_) => self.casts.push(def),
+            FuncKind::Cast(_) => self.add_cast(def),
             FuncKind::Internal => {}
+        }
+    }
+
+    fn add_cast(&mut self, def: &'static FuncDef) {
+        self.casts.push(def);
+        if let ([ParamType::Type(from)], ReturnType::Fixed(to)) = (def.params.as_slice(), def.ret) {
+            self.cast_by_types.insert((from.clone(), to()), def);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`func`]: the registry of functions, operators, casts and aggregates: one table for each family in
 //!   [`functions`], each entry with its signatures, volatility and strictness. A function is known by a stable key.
+//! * [`cast`]: which types convert to which, and by what calls; the common type of several.
 //! * [`scalar`]: [`MirScalarExpr`], the scalar language that runs, and its evaluation.
 //! * [`relation`]: [`MirRelationExpr`], the decorrelated relational language that is optimised.
 //! * [`hir`]: the typed, correlated language that SQL is planned to first.
@@ -12,6 +13,7 @@
 //! SQL-equal values may differ in bytes, planning wraps keys with [`scalar::canonical_key`].
 
 pub mod aggregate;
+pub mod cast;
 pub mod error;
 pub mod func;
 pub mod functions;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::scalar::MirScalarExpr;
 
+mod temporal;
+pub use temporal::TemporalError;
+
 /// Appends `expressions` to the input's columns (each may use the ones before it), keeps the rows for which all
 /// `predicates` are true, and outputs `projection`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,14 +80,15 @@ impl MapFilterProject {
     /// First `self`, then `other`, which is over `self`'s output.
     pub fn then(self, other: MapFilterProject) -> Self {
         let input_arity = other.input_arity;
-        let predicates_at = |mfp: MapFilterProject, upto: usize, from: &mut usize, all: &[(usize, MirScalarExpr)]| {
-            let mut mfp = mfp;
-            while *from < all.len() && all[*from].0 <= upto {
-                mfp = mfp.filter([all[*from].1.clone()]);
-                *from += 1;
-            }
-            mfp
-        };
+        let predicates_at =
+            |mfp: MapFilterProject, upto: usize, from: &mut usize, all: &[(usize, MirScalarExpr)]| {
+                let mut mfp = mfp;
+                while *from < all.len() && all[*from].0 <= upto {
+                    mfp = mfp.filter([all[*from].1.clone()]);
+                    *from += 1;
+                }
+                mfp
+            };
         let mut next = 0;
         let mut out = predicates_at(self, input_arity, &mut next, &other.predicates);
         for (i, e) in other.expressions.into_iter().enumerate() {
@@ -127,7 +131,12 @@ impl MapFilterProject {
 
     /// Applies to one row. `datums` holds the input's columns and is extended; the output row is packed into `out`.
     /// Returns whether the row is kept.
-    pub fn eval<'a>(&'a self, datums: &mut Vec<Datum<'a>>, arena: &'a RowArena, out: &mut Row) -> Result<bool, EvalError> {
+    pub fn eval<'a>(
+        &'a self,
+        datums: &mut Vec<Datum<'a>>,
+        arena: &'a RowArena,
+        out: &mut Row,
+    ) -> Result<bool, EvalError> {
         if !self.eval_columns(datums, arena)? {
             return Ok(false);
         }
@@ -139,7 +148,11 @@ impl MapFilterProject {
     }
 
     /// As [`MapFilterProject::eval`], leaving the output in `datums`, to be read through `projection`.
-    pub fn eval_columns<'a>(&'a self, datums: &mut Vec<Datum<'a>>, arena: &'a RowArena) -> Result<bool, EvalError> {
+    pub fn eval_columns<'a>(
+        &'a self,
+        datums: &mut Vec<Datum<'a>>,
+        arena: &'a RowArena,
+    ) -> Result<bool, EvalError> {
         let mut next = 0;
         for (position, predicate) in &self.predicates {
             while self.input_arity + next < *position {

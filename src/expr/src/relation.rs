@@ -285,7 +285,9 @@ impl MirRelationExpr {
             | MirRelationExpr::Negate { input }
             | MirRelationExpr::Threshold { input }
             | MirRelationExpr::ArrangeBy { input, .. } => vec![input],
-            MirRelationExpr::Join { inputs, .. } | MirRelationExpr::Union { inputs } => inputs.iter().collect(),
+            MirRelationExpr::Join { inputs, .. } | MirRelationExpr::Union { inputs } => {
+                inputs.iter().collect()
+            }
         }
     }
 
@@ -304,7 +306,9 @@ impl MirRelationExpr {
             | MirRelationExpr::Negate { input }
             | MirRelationExpr::Threshold { input }
             | MirRelationExpr::ArrangeBy { input, .. } => vec![input],
-            MirRelationExpr::Join { inputs, .. } | MirRelationExpr::Union { inputs } => inputs.iter_mut().collect(),
+            MirRelationExpr::Join { inputs, .. } | MirRelationExpr::Union { inputs } => {
+                inputs.iter_mut().collect()
+            }
         }
     }
 
@@ -382,7 +386,9 @@ impl MirRelationExpr {
 
     fn column_types_here(&self) -> Vec<ColumnType> {
         match self {
-            MirRelationExpr::Constant { typ, .. } | MirRelationExpr::Get { typ, .. } => typ.column_types.clone(),
+            MirRelationExpr::Constant { typ, .. } | MirRelationExpr::Get { typ, .. } => {
+                typ.column_types.clone()
+            }
             MirRelationExpr::Let { body, .. } | MirRelationExpr::LetRec { body, .. } => body.column_types(),
             MirRelationExpr::Project { input, outputs } => {
                 let types = input.column_types();

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::func::{Func, Role};
 
+mod reduce;
+pub use reduce::{negated, swapped};
+
 /// A scalar expression over the columns of one row.
 ///
 /// Evaluation does not depend on the order of operands: AND is false if any operand is false, else fails if any
@@ -97,7 +100,9 @@ impl UnmaterializableFunc {
             | UnmaterializableFunc::SessionUser
             | UnmaterializableFunc::CurrentDatabase => ScalarType::PgLegacyName.nullable(false),
             UnmaterializableFunc::CurrentSchema => ScalarType::PgLegacyName.nullable(true),
-            UnmaterializableFunc::CurrentSchemas { .. } => ScalarType::PgLegacyName.array_of().nullable(false),
+            UnmaterializableFunc::CurrentSchemas { .. } => {
+                ScalarType::PgLegacyName.array_of().nullable(false)
+            }
             UnmaterializableFunc::CurrentSetting(_) => ScalarType::String.nullable(true),
             UnmaterializableFunc::PgBackendPid => ScalarType::Int32.nullable(false),
             UnmaterializableFunc::EnvironmentId
@@ -173,7 +178,8 @@ impl MirScalarExpr {
             MirScalarExpr::Unmaterializable(f) => f.typ(),
             MirScalarExpr::Call { func, args } => {
                 let def = func.def();
-                let nullable = def.introduces_null || (def.strict && args.iter().any(|a| a.typ(input).nullable));
+                let nullable =
+                    def.introduces_null || (def.strict && args.iter().any(|a| a.typ(input).nullable));
                 func.types().ret.clone().nullable(nullable)
             }
             MirScalarExpr::And(v) | MirScalarExpr::Or(v) => {
@@ -195,7 +201,9 @@ impl MirScalarExpr {
     /// The direct operands.
     pub fn children(&self) -> Vec<&MirScalarExpr> {
         match self {
-            MirScalarExpr::Column(_) | MirScalarExpr::Literal(..) | MirScalarExpr::Unmaterializable(_) => vec![],
+            MirScalarExpr::Column(_) | MirScalarExpr::Literal(..) | MirScalarExpr::Unmaterializable(_) => {
+                vec![]
+            }
             MirScalarExpr::Call { args: v, .. }
             | MirScalarExpr::And(v)
             | MirScalarExpr::Or(v)
@@ -208,7 +216,9 @@ impl MirScalarExpr {
     /// The direct operands, to be changed.
     pub fn children_mut(&mut self) -> Vec<&mut MirScalarExpr> {
         match self {
-            MirScalarExpr::Column(_) | MirScalarExpr::Literal(..) | MirScalarExpr::Unmaterializable(_) => vec![],
+            MirScalarExpr::Column(_) | MirScalarExpr::Literal(..) | MirScalarExpr::Unmaterializable(_) => {
+                vec![]
+            }
             MirScalarExpr::Call { args: v, .. }
             | MirScalarExpr::And(v)
             | MirScalarExpr::Or(v)
@@ -287,7 +297,9 @@ impl MirScalarExpr {
             MirScalarExpr::Column(i) => Ok(datums[*i]),
             MirScalarExpr::Literal(Ok(row), _) => Ok(row.unpack_first()),
             MirScalarExpr::Literal(Err(e), _) => Err(e.clone()),
-            MirScalarExpr::Unmaterializable(f) => panic!("context function {f:?} was replaced before evaluation"),
+            MirScalarExpr::Unmaterializable(f) => {
+                panic!("context function {f:?} was replaced before evaluation")
+            }
             MirScalarExpr::Call { func, args } => {
                 let mut values = smallvec::SmallVec::<[Datum<'a>; 4]>::new();
                 for a in args {

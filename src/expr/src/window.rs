@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::AggregateFunc;
 
+mod eval;
+mod frame;
+
 /// The window functions of one partitioning and order. As an aggregate, its arguments are the input row's columns, all
 /// of them, followed by the columns that the functions and the order need.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -19,6 +19,8 @@ pub(crate) struct PartMeta {
     pub(crate) len: u64,
     /// Encoded size.
     pub(crate) bytes: u64,
+    /// About how large it is in memory.
+    pub(crate) raw: u64,
 }
 
 /// One shard's part of an append, as it goes to the engine.

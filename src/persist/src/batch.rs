@@ -191,10 +191,11 @@ impl BatchBuilder {
         self.uploads.push_back(spawn_scoped("persist: stage part", async move {
             let encoded = tokio::task::spawn_blocking(move || {
                 consolidate(&mut updates);
-                (updates.len() as u64, encode_part(&updates))
+                let raw = updates.iter().map(|u| update_bytes(u) as u64).sum();
+                (updates.len() as u64, raw, encode_part(&updates))
             });
-            let (len, bytes) = encoded.await.map_err(|e| PersistError::Determinate(e.to_string()))?;
-            let meta = PartMeta { id, len, bytes: bytes.len() as u64 };
+            let (len, raw, bytes) = encoded.await.map_err(|e| PersistError::Determinate(e.to_string()))?;
+            let meta = PartMeta { id, len, bytes: bytes.len() as u64, raw };
             if len > 0 {
                 backend.put_part(shard, id, bytes).await?;
             }

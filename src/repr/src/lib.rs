@@ -15,6 +15,8 @@ pub mod id;
 pub mod order;
 pub mod relation;
 pub mod row;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod text;
 pub mod types;
 
@@ -24,10 +26,13 @@ pub use id::{ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId};
 pub use order::{ColumnOrder, compare_rows_by};
 pub use relation::{ColumnName, RelationDesc, RelationType};
 pub use row::{Row, RowPacker};
-pub use types::{ColumnType, NumericTypmod, ScalarType};
+pub use types::{ColumnType, NumericTypmod, ScalarType, datum_matches_type};
 
 /// A logical time: milliseconds since the Unix epoch.
 pub type Timestamp = u64;
 
 /// A change in multiplicity.
 pub type Diff = i64;
+
+#[cfg(test)]
+mod tests;

@@ -173,6 +173,13 @@ pub fn read_first(mut data: &[u8]) -> Option<Datum<'_>> {
     if data.is_empty() { None } else { Some(read_datum(&mut data)) }
 }
 
+/// Splits the first datum's bytes off packed bytes from elsewhere, checked in full; `None` when they begin with no datum.
+pub fn split_packed(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = data;
+    validate_datum(&mut rest, 0)?;
+    data.split_at_checked(data.len() - rest.len())
+}
+
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Row")?;
@@ -602,7 +609,8 @@ fn checked_len(data: &mut &[u8], width: usize) -> Option<usize> {
     usize::try_from(u64::from_le_bytes(b)).ok()
 }
 
-fn validate_nested(data: &mut &[u8], depth: usize) -> Option<()> {
+/// Checks the packed datums inside of a container and returns how many there are; `is_map` asks for keys.
+fn validate_nested(data: &mut &[u8], depth: usize, is_map: bool) -> Option<usize> {
     const MAX_DEPTH: usize = 256;
     if depth >= MAX_DEPTH {
         return None;
@@ -610,10 +618,72 @@ fn validate_nested(data: &mut &[u8], depth: usize) -> Option<()> {
     let len = checked_len(data, 4)?;
     let mut inner = data.get(..len)?;
     skip(data, len)?;
-    while !inner.is_empty() {
+    let mut count = 0;
+    while let Some(tag) = inner.first() {
+        if is_map && count % 2 == 0 && !(Tag::String as u8..Tag::Bytes as u8).contains(tag) {
+            return None;
+        }
         validate_datum(&mut inner, depth + 1)?;
+        count += 1;
     }
-    Some(())
+    (!is_map || count % 2 == 0).then_some(count)
+}
+
+/// Checks a large numeric: its units are those of a number of that many digits, and its form is that of
+/// [`push_numeric`].
+fn validate_numeric_large(data: &mut &[u8]) -> Option<()> {
+    // Far beyond any result, yet small enough that the number can be written out.
+    const MAX_EXPONENT: u32 = 999;
+    const NEGATIVE: u8 = 0x80;
+    const INFINITE: u8 = 0x40;
+    const NAN: u8 = 0x20;
+    let bits = *data.first()?;
+    let exponent = i32::from_le_bytes(data.get(1..5)?.try_into().ok()?);
+    let digits = u32::from(*data.get(5)?);
+    skip(data, 6)?;
+    let units = Decimal::<WIDTH>::digits_to_lsu_elements_len(digits);
+    if digits == 0 || units > WIDTH || exponent.unsigned_abs() > MAX_EXPONENT {
+        return None;
+    }
+    let raw = data.get(..units * 2)?;
+    skip(data, units * 2)?;
+    let unit = |c: &[u8]| u16::from_le_bytes([c[0], c[1]]);
+    let top = unit(&raw[(units - 1) * 2..]);
+    if raw.chunks_exact(2).any(|c| unit(c) > 999) {
+        return None;
+    }
+    let top_digits = top.checked_ilog10().map_or(1, |l| l + 1);
+    let has_digits = (units as u32 - 1) * 3 + top_digits == digits && (top != 0 || digits == 1);
+    let valid = match bits & !NEGATIVE {
+        0 => has_digits,
+        INFINITE => digits == 1 && top == 0,
+        NAN => bits == NAN && digits == 1 && top == 0,
+        _ => false,
+    };
+    valid.then_some(())
+}
+
+/// Checks the dimensions and elements of an array: there are as many as the lengths multiply to.
+fn validate_array(data: &mut &[u8], depth: usize) -> Option<()> {
+    let ndims = usize::from(*data.first()?);
+    skip(data, 1)?;
+    let dims = data.get(..ndims * 8)?;
+    skip(data, ndims * 8)?;
+    let mut expected = usize::from(ndims > 0);
+    for d in dims.chunks_exact(8) {
+        let length = u32::from_le_bytes([d[4], d[5], d[6], d[7]]);
+        expected = expected.checked_mul(usize::try_from(length).ok()?)?;
+    }
+    (validate_nested(data, depth, false)? == expected).then_some(())
+}
+
+fn validate_range(data: &mut &[u8], depth: usize) -> Option<()> {
+    let flags = *data.first()?;
+    skip(data, 1)?;
+    let has = |flag: u8| flags & flag != 0;
+    let bounds = validate_nested(data, depth, false)?;
+    let expected = usize::from(has(RangeRef::HAS_LOWER)) + usize::from(has(RangeRef::HAS_UPPER));
+    (bounds == expected && (!has(RangeRef::EMPTY) || flags == RangeRef::EMPTY)).then_some(())
 }
 
 fn validate_datum(data: &mut &[u8], depth: usize) -> Option<()> {
@@ -635,20 +705,7 @@ fn validate_datum(data: &mut &[u8], depth: usize) -> Option<()> {
             skip(data, 8)?;
             (c.unsigned_abs() < 10u64.pow(18)).then_some(())
         }
-        43 => {
-            skip(data, 5)?;
-            let digits = u32::from(*data.first()?);
-            skip(data, 1)?;
-            let units = Decimal::<WIDTH>::digits_to_lsu_elements_len(digits);
-            if units > WIDTH {
-                return None;
-            }
-            let raw = data.get(..units * 2)?;
-            if raw.chunks_exact(2).any(|u| u16::from_le_bytes([u[0], u[1]]) > 999) {
-                return None;
-            }
-            skip(data, units * 2)
-        }
+        43 => validate_numeric_large(data),
         48 | 49 => skip(data, 16),
         52..=55 => {
             let len = checked_len(data, 1 << (tag - 52))?;
@@ -659,17 +716,9 @@ fn validate_datum(data: &mut &[u8], depth: usize) -> Option<()> {
             let len = checked_len(data, 1 << (tag - 56))?;
             skip(data, len)
         }
-        60 | 61 => validate_nested(data, depth),
-        62 => {
-            let ndims = usize::from(*data.first()?);
-            skip(data, 1)?;
-            skip(data, ndims * 8)?;
-            validate_nested(data, depth)
-        }
-        63 => {
-            skip(data, 1)?;
-            validate_nested(data, depth)
-        }
+        60 | 61 => validate_nested(data, depth, tag == Tag::Map as u8).map(|_| ()),
+        62 => validate_array(data, depth),
+        63 => validate_range(data, depth),
         _ => None,
     }
 }

@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::GlobalId;
 
+mod catalog;
+mod check;
+
+pub use catalog::{LIST_OID, MAP_OID, RECORD_OID};
+pub use check::{datum_matches_scalar_type, datum_matches_type};
+
 /// Precision and scale of a constrained `numeric(precision, scale)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NumericTypmod {

@@ -1,109 +1,77 @@
-//! The families of functions, one file (or folder) each. Each has a `pub(super) fn register(r: &mut Registry)`.
+//! The families of functions, one file (or folder) each. Each has a `register(r: &mut Registry)`.
+//!
+//! Entries are written as their signature and their evaluation, see [`signature`].
 
-use hw_repr::ScalarType;
+pub(crate) mod aggregate;
+pub(crate) mod arithmetic;
+pub(crate) mod boolean;
+pub(crate) mod canonical;
+pub(crate) mod cast;
+pub(crate) mod comparison;
+pub(crate) mod jsonb;
+pub(crate) mod math;
+pub mod signature;
+pub(crate) mod string;
+pub(crate) mod table;
 
-use crate::func::{CastContext, EvalFn, FuncDef, FuncKind, ParamType, Registry, ReturnType, Role, Volatility};
+use hw_repr::{Datum, RowArena};
+
+use crate::error::EvalError;
+use crate::func::{Registry, Role};
 
 /// Builds the registry from all families.
 pub(crate) fn build() -> Registry {
-    Registry::default()
+    let mut r = Registry::default();
+    comparison::register(&mut r);
+    arithmetic::register(&mut r);
+    boolean::register(&mut r);
+    canonical::register(&mut r);
+    cast::register(&mut r);
+    math::register(&mut r);
+    string::register(&mut r);
+    aggregate::register(&mut r);
+    table::register(&mut r);
+    r
 }
 
-fn key_of(name: &str, params: &[ParamType], variadic: Option<&ParamType>) -> String {
-    let mut names: Vec<String> = params.iter().map(|p| format!("{p:?}")).collect();
-    names.extend(variadic.map(|v| format!("{v:?}...")));
-    format!("{name}({})", names.join(","))
+/// The result of an evaluation.
+pub(crate) type EvalResult<'a> = Result<Datum<'a>, EvalError>;
+
+/// A value.
+pub(crate) fn ok<'a>(v: impl Into<Datum<'a>>) -> EvalResult<'a> {
+    Ok(v.into())
 }
 
-/// An immutable, strict function that may fail. The methods of [`FuncDef`] below change that.
-pub(crate) fn func(name: &'static str, params: Vec<ParamType>, ret: fn() -> ScalarType, eval: EvalFn) -> FuncDef {
-    FuncDef {
-        name,
-        key: key_of(name, &params, None),
-        params,
-        variadic: None,
-        ret: ReturnType::Fixed(ret),
-        kind: FuncKind::Function,
-        volatility: Volatility::Immutable,
-        strict: true,
-        introduces_null: false,
-        could_error: true,
-        role: None,
-        eval,
-    }
+/// A text value kept in the arena.
+pub(crate) fn text(arena: &RowArena, s: impl Into<Box<str>>) -> EvalResult<'_> {
+    Ok(Datum::String(arena.push_string(s)))
 }
 
-/// As [`func`], for an operator.
-pub(crate) fn operator(symbol: &'static str, params: Vec<ParamType>, ret: fn() -> ScalarType, eval: EvalFn) -> FuncDef {
-    let mut def = func(symbol, params, ret, eval);
-    def.kind = FuncKind::Operator;
-    def.key = format!("op:{}", def.key);
-    def
+/// An error with a SQLSTATE.
+pub(crate) fn fail<T>(sqlstate: &str, message: impl Into<String>) -> Result<T, EvalError> {
+    Err(EvalError::new(sqlstate, message))
 }
 
-/// As [`func`], for a cast.
-pub(crate) fn cast(context: CastContext, params: Vec<ParamType>, ret: fn() -> ScalarType, eval: EvalFn) -> FuncDef {
-    let mut def = func("cast", params, ret, eval);
-    def.kind = FuncKind::Cast(context);
-    def.key = format!("{}->{:?}", def.key, ret());
-    def.role = Some(Role::Cast);
-    def
+/// `… out of range`.
+pub(crate) fn out_of_range(what: &str) -> EvalError {
+    EvalError::OutOfRange(what.into())
 }
 
-impl FuncDef {
-    /// Computes the result type from the arguments' types.
-    pub(crate) fn returning(mut self, ret: fn(&[ScalarType]) -> ScalarType) -> FuncDef {
-        self.ret = ReturnType::Computed(ret);
-        self
-    }
+/// An argument out of its domain, 22023.
+pub(crate) fn invalid_parameter(message: impl Into<String>) -> EvalError {
+    EvalError::new("22023", message)
+}
 
-    /// Is called with NULL arguments too.
-    pub(crate) fn lax(mut self) -> FuncDef {
-        self.strict = false;
-        self.introduces_null = true;
-        self
-    }
-
-    /// May give NULL for arguments that are not.
-    pub(crate) fn nullable(mut self) -> FuncDef {
-        self.introduces_null = true;
-        self
-    }
-
-    /// Never gives NULL (a lax function with a value for NULL arguments).
-    pub(crate) fn never_null(mut self) -> FuncDef {
-        self.introduces_null = false;
-        self
-    }
-
-    /// Never fails.
-    pub(crate) fn infallible(mut self) -> FuncDef {
-        self.could_error = false;
-        self
-    }
-
+impl crate::func::FuncDef {
     /// Is recognised by the optimizer.
-    pub(crate) fn role(mut self, role: Role) -> FuncDef {
+    pub(crate) fn role(mut self, role: Role) -> Self {
         self.role = Some(role);
         self
     }
 
-    /// Depends on the session.
-    pub(crate) fn stable(mut self) -> FuncDef {
-        self.volatility = Volatility::Stable;
-        self
-    }
-
-    /// Takes further parameters of that type.
-    pub(crate) fn variadic(mut self, param: ParamType) -> FuncDef {
-        self.key = key_of(&self.key, &[], Some(&param));
-        self.variadic = Some(param);
-        self
-    }
-
-    /// Has no SQL name.
-    pub(crate) fn internal(mut self) -> FuncDef {
-        self.kind = FuncKind::Internal;
+    /// Computes the result type from the arguments' types.
+    pub(crate) fn returning(mut self, ret: fn(&[hw_repr::ScalarType]) -> hw_repr::ScalarType) -> Self {
+        self.ret = crate::func::ReturnType::Computed(ret);
         self
     }
 }

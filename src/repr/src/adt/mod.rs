@@ -3,7 +3,9 @@
 pub mod calendar;
 pub mod date;
 pub mod error;
+pub mod fields;
 pub mod interval;
+pub mod jsonb;
 pub mod numeric;
 pub mod time;
 pub mod timestamp;
@@ -11,6 +13,7 @@ pub mod timezone;
 
 pub use date::Date;
 pub use error::AdtError;
+pub use fields::DateTimeField;
 pub use interval::Interval;
 pub use numeric::Numeric;
 pub use time::Time;

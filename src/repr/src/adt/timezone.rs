@@ -8,7 +8,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone as _};
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{days_from_ymd, is_leap_year, weekday_from_monday, ymd_from_days};
+use super::calendar::{days_from_ymd, is_leap_year, weekday_from_monday};
 use super::error::AdtError;
 use super::interval::Interval;
 use super::timestamp::CivilTimestamp;
@@ -153,7 +153,7 @@ impl TimeZone {
         let seconds = i32::try_from(interval.micros / 1_000_000).ok();
         match seconds {
             Some(s) if interval.months == 0 && interval.days == 0 => Ok(TimeZone::Fixed(s)),
-            _ => Err(AdtError::UnknownTimeZone(String::new().into())),
+            _ => Err(AdtError::UnknownTimeZone(crate::text::interval::format(interval).into())),
         }
     }
 }

@@ -1,22 +1,26 @@
 //! PostgreSQL binary formats of values, both ways, for every [`crate::ScalarType`].
 //!
-//! [`encode`] is the type's send function, [`decode`] its receive function. `uint2`, `uint4` and `uint8` are 2, 4
-//! and 8 bytes, big-endian; `list` is an array's format of one dimension; `map` is a count and then key and value.
+//! [`encode`] is the type's send function, [`decode`] its receive function. Types that PostgreSQL lacks: `uint2`,
+//! `uint4` and `uint8` are 2, 4 and 8 bytes, big-endian; `mz_timestamp` is 8; `list` has an array's format with at
+//! most one dimension; `map` is a count of entries (4 bytes), then each key and value with its length in front.
 
-use bytes::BytesMut;
+mod decode;
+mod encode;
+mod numeric;
 
-use crate::arena::RowArena;
-use crate::datum::Datum;
-use crate::text::ParseError;
-use crate::types::ScalarType;
+pub use decode::decode;
+pub use encode::encode;
 
-/// Appends the binary form of a value. NULL appends nothing: the caller writes the length -1.
-pub fn encode(_datum: Datum<'_>, _typ: &ScalarType, _out: &mut BytesMut) {}
+/// Flags of a range: it holds nothing.
+const RANGE_EMPTY: u8 = 0x01;
+/// The lower bound belongs to the range.
+const RANGE_LOWER_INC: u8 = 0x02;
+/// The upper bound belongs to the range.
+const RANGE_UPPER_INC: u8 = 0x04;
+/// There is no lower bound.
+const RANGE_LOWER_INF: u8 = 0x08;
+/// There is no upper bound.
+const RANGE_UPPER_INF: u8 = 0x10;
 
-/// Reads the binary form of a value.
-///
-/// # Errors
-/// When the bytes are no value of the type.
-pub fn decode<'a>(_bytes: &[u8], _typ: &ScalarType, _arena: &'a RowArena) -> Result<Datum<'a>, ParseError> {
-    Err(ParseError::invalid_binary("incorrect binary data format"))
-}
+/// The version byte in front of a `jsonb`.
+const JSONB_VERSION: u8 = 1;

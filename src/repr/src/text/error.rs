@@ -25,12 +25,16 @@ pub enum ParseErrorKind {
     StringTooLong,
     /// A string holds what the encoding cannot (22021).
     InvalidEncoding,
+    /// A character cannot be kept, such as U+0000 (22P05).
+    UntranslatableCharacter,
     /// The bounds of a range are in the wrong order (22000).
     RangeBounds,
     /// There are too many elements or levels (54000).
     LimitExceeded,
     /// Array dimensions do not fit together (2202E).
     ArraySubscript,
+    /// Binary data is of another type (42804).
+    DatatypeMismatch,
     /// Binary data is not of the type's format (22P03).
     InvalidBinary,
     /// A message ended too soon (08P01).
@@ -101,9 +105,11 @@ impl ParseError {
             ParseErrorKind::InvalidParameter => "22023",
             ParseErrorKind::StringTooLong => "22001",
             ParseErrorKind::InvalidEncoding => "22021",
+            ParseErrorKind::UntranslatableCharacter => "22P05",
             ParseErrorKind::RangeBounds => "22000",
             ParseErrorKind::LimitExceeded => "54000",
             ParseErrorKind::ArraySubscript => "2202E",
+            ParseErrorKind::DatatypeMismatch => "42804",
             ParseErrorKind::InvalidBinary => "22P03",
             ParseErrorKind::ProtocolViolation => "08P01",
             ParseErrorKind::Volatile => "0A000",

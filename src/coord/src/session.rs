@@ -1,0 +1,194 @@
+//! A session's state. It is owned by whoever acts for the session at the moment: the frontend between statements, the
+//! coordinator during one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hw_controller::ReadHold;
+use hw_repr::{ClusterId, Diff, GlobalId, RelationDesc, RoleId, Row, ScalarType, Timestamp};
+use hw_sql::context::SessionInfo;
+use hw_sql::parser::ParsedStatement;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::RowStream;
+use crate::error::{AdapterError, Notice};
+use crate::vars::SessionVars;
+
+/// A prepared statement.
+#[derive(Debug)]
+pub struct PreparedStatement {
+    /// The statement; `None` for an empty query.
+    pub statement: Option<ParsedStatement>,
+    /// The columns of its result, if it has one.
+    pub result: Option<RelationDesc>,
+    /// The types of its parameters.
+    pub params: Vec<ScalarType>,
+    /// The catalog's revision when it was described.
+    pub catalog_revision: u64,
+}
+
+/// A statement with its parameters.
+#[derive(Debug, Clone)]
+pub struct Portal {
+    /// The statement.
+    pub prepared: Arc<PreparedStatement>,
+    /// One datum for each parameter, of the parameter's type.
+    pub params: Row,
+}
+
+/// What PostgreSQL's ReadyForQuery tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// `I`
+    Idle,
+    /// `T`
+    InTransaction,
+    /// `E`
+    Failed,
+}
+
+/// What a transaction has done, which decides what else it may do.
+#[derive(Debug, Default)]
+pub enum TransactionOps {
+    /// Nothing.
+    #[default]
+    None,
+    /// Reads, all at one time, with what may be read then held.
+    Reads {
+        /// The time; `None` if nothing that depends on time has been read.
+        timestamp: Option<Timestamp>,
+        /// What may be read.
+        ids: BTreeSet<GlobalId>,
+        /// Where.
+        cluster: Option<ClusterId>,
+        /// Holds on what may be read.
+        holds: Vec<ReadHold>,
+    },
+    /// Insertions, applied at commit.
+    Writes(BTreeMap<GlobalId, Vec<(Row, Diff)>>),
+    /// A subscribe, which must be alone.
+    Subscribe,
+    /// A statement that must be alone (DDL, UPDATE, DELETE).
+    Single,
+}
+
+/// A transaction.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// Whether BEGIN was written (otherwise it ends with the statement or the query string).
+    pub explicit: bool,
+    /// Whether a statement has failed.
+    pub failed: bool,
+    /// BEGIN READ ONLY
+    pub read_only: bool,
+    /// What it has done.
+    pub ops: TransactionOps,
+    /// When it began, milliseconds since the Unix epoch: `now()`.
+    pub began_ms: u64,
+    /// How many statements it has executed.
+    pub statements: u64,
+}
+
+/// A cursor.
+#[derive(Debug)]
+pub struct Cursor {
+    /// The columns.
+    pub desc: RelationDesc,
+    /// The rows still to come.
+    pub rows: RowStream,
+    /// Rows that have been received and not fetched.
+    pub buffered: std::collections::VecDeque<Row>,
+    /// Whether the rows have ended.
+    pub done: bool,
+    /// Whether it outlives its transaction.
+    pub hold: bool,
+    /// Whether it is a subscription: a FETCH then waits only so long.
+    pub subscribe: bool,
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    /// Its number, which is also its `pg_backend_pid()`.
+    pub conn_id: u32,
+    /// What a cancel request must know.
+    pub secret: i32,
+    /// The user.
+    pub user: String,
+    /// The user's role.
+    pub role: RoleId,
+    /// Whether it came through the internal port.
+    pub internal: bool,
+    /// Its id.
+    pub uuid: uuid::Uuid,
+    /// Settings.
+    pub vars: SessionVars,
+    /// Prepared statements by name; the unnamed one is under "".
+    pub prepared: BTreeMap<String, Arc<PreparedStatement>>,
+    /// Portals by name.
+    pub portals: BTreeMap<String, Portal>,
+    /// Cursors by name.
+    pub cursors: BTreeMap<String, Cursor>,
+    /// The current transaction, if one is open.
+    pub transaction: Option<Transaction>,
+    /// Notices to be sent.
+    pub notices: Vec<Notice>,
+    /// Cancels the running statement; made anew for each.
+    pub cancel: CancellationToken,
+}
+
+impl Session {
+    /// What ReadyForQuery tells.
+    pub fn status(&self) -> TransactionStatus {
+        match &self.transaction {
+            None => TransactionStatus::Idle,
+            Some(t) if t.failed => TransactionStatus::Failed,
+            Some(_) => TransactionStatus::InTransaction,
+        }
+    }
+
+    /// What planning needs to know.
+    pub fn info(&self) -> SessionInfo {
+        let get = |name: &str| self.vars.get(name).unwrap_or_default().to_owned();
+        SessionInfo {
+            user: self.user.clone(),
+            database: get("database"),
+            search_path: parse_ident_list(&get("search_path")),
+            cluster: get("cluster"),
+            vars: self.vars.to_map(),
+        }
+    }
+
+    /// The open transaction; begins an implicit one if there is none.
+    pub fn transaction_mut(&mut self, now_ms: u64) -> &mut Transaction {
+        self.transaction.get_or_insert_with(|| Transaction { began_ms: now_ms, ..Transaction::default() })
+    }
+
+    /// Notes that a statement failed: an explicit transaction is then aborted, an implicit one is over.
+    pub fn fail_transaction(&mut self) {
+        if let Some(t) = &mut self.transaction {
+            t.failed = true;
+            t.ops = TransactionOps::None;
+        }
+    }
+
+    /// Ends the transaction on the session's side.
+    pub fn clear_transaction(&mut self, committed: bool) -> Option<Transaction> {
+        self.vars.end_transaction(committed);
+        self.portals.clear();
+        self.cursors.retain(|_, c| c.hold && committed);
+        self.transaction.take()
+    }
+
+    /// The prepared statement of that name (26000 if there is none).
+    pub fn prepared(&self, name: &str) -> Result<&Arc<PreparedStatement>, AdapterError> {
+        self.prepared.get(name).ok_or_else(|| {
+            AdapterError::new("26000", format!("prepared statement \"{name}\" does not exist"))
+        })
+    }
+}
+
+/// The items of a comma-separated list of identifiers.
+fn parse_ident_list(list: &str) -> Vec<String> {
+    list.split(',').map(|s| s.trim().trim_matches('"').to_owned()).filter(|s| !s.is_empty()).collect()
+}

@@ -1,0 +1,305 @@
+//! Settings of sessions (SET, SHOW) and of the system (ALTER SYSTEM SET).
+//!
+//! Each setting is one row of a table here: name, default, description, how values are checked, whether clients are told of
+//! changes (ParameterStatus). A session's value comes from SET, else from the connection's start-up options, else from
+//! ALTER SYSTEM SET, else from the default.
+
+use std::collections::BTreeMap;
+
+use crate::error::AdapterError;
+
+/// How a value is checked and brought to its usual form.
+#[derive(Debug, Clone, Copy)]
+pub enum VarKind {
+    /// Any text.
+    Text,
+    /// on/off
+    Bool,
+    /// An integer between these.
+    Int(i64, i64),
+    /// A duration: a number of milliseconds, or with a unit (us, ms, s, min, h, d).
+    Duration,
+    /// A number of bytes, or with a unit (B, kB, MB, GB, TB).
+    Bytes,
+    /// One of these.
+    Enum(&'static [&'static str]),
+    /// A list of identifiers.
+    IdentList,
+    /// A time zone name or offset.
+    TimeZone,
+    /// Cannot be set.
+    ReadOnly,
+    /// A style that is fixed: only this value is accepted.
+    Only(&'static str),
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct VarDef {
+    /// The name as shown.
+    pub name: &'static str,
+    /// The default.
+    pub default: &'static str,
+    /// What it means.
+    pub description: &'static str,
+    /// How values are checked.
+    pub kind: VarKind,
+    /// Whether clients are told of its value.
+    pub report: bool,
+    /// Whether only the system has it (ALTER SYSTEM SET by `mz_system`).
+    pub system_only: bool,
+}
+
+const fn var(name: &'static str, default: &'static str, kind: VarKind, description: &'static str) -> VarDef {
+    VarDef { name, default, description, kind, report: false, system_only: false }
+}
+
+const fn reported(mut def: VarDef) -> VarDef {
+    def.report = true;
+    def
+}
+
+const fn system(mut def: VarDef) -> VarDef {
+    def.system_only = true;
+    def
+}
+
+/// All settings, sorted by lower-case name.
+pub const VARS: &[VarDef] = &[
+    reported(var("application_name", "", VarKind::Text, "The client's name")),
+    system(var("allowed_cluster_replica_sizes", "", VarKind::IdentList, "Sizes that may be used; empty is all")),
+    var("auto_route_catalog_queries", "on", VarKind::Bool, "Whether queries of system relations run on mz_catalog_server"),
+    reported(var("client_encoding", "UTF8", VarKind::Enum(&["UTF8", "UTF-8", "SQL_ASCII"]), "The client's encoding")),
+    var("client_min_messages", "notice", VarKind::Enum(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]), "The least severity of notices that are sent"),
+    var("cluster", "quickstart", VarKind::Text, "The current cluster"),
+    var("cluster_replica", "", VarKind::Text, "The replica that reads go to; empty is any"),
+    var("database", "materialize", VarKind::Text, "The current database"),
+    reported(var("DateStyle", "ISO, MDY", VarKind::Only("ISO, MDY"), "How dates are written")),
+    var("default_transaction_isolation", "strict serializable", VarKind::Enum(ISOLATION), "The isolation of new transactions"),
+    var("emit_timestamp_notice", "off", VarKind::Bool, "Whether a notice tells the time at which a query read"),
+    var("extra_float_digits", "1", VarKind::Int(-15, 3), "Digits of floating-point output"),
+    var("idle_in_transaction_session_timeout", "120000", VarKind::Duration, "How long a transaction may be idle; 0 is for ever"),
+    reported(var("integer_datetimes", "on", VarKind::ReadOnly, "Whether times are integers")),
+    reported(var("IntervalStyle", "postgres", VarKind::Only("postgres"), "How intervals are written")),
+    reported(var("is_superuser", "off", VarKind::ReadOnly, "Whether the user is a superuser")),
+    system(var("max_connections", "1000", VarKind::Int(1, 100_000), "The greatest number of connections")),
+    var("max_query_result_size", "1073741824", VarKind::Bytes, "The greatest size of a query's result for this session"),
+    system(var("max_result_size", "1073741824", VarKind::Bytes, "The greatest size of a query's result")),
+    reported(var("mz_version", concat!("v", env!("CARGO_PKG_VERSION"), " (headwater)"), VarKind::ReadOnly, "The version of the server")),
+    var("password_encryption", "scram-sha-256", VarKind::Text, "How passwords are kept"),
+    var("real_time_recency", "off", VarKind::Bool, "Whether reads wait for what is upstream now"),
+    var("search_path", "public", VarKind::IdentList, "Where names without a schema are looked up"),
+    reported(var("server_encoding", "UTF8", VarKind::ReadOnly, "The server's encoding")),
+    reported(var("server_version", "15.0", VarKind::ReadOnly, "The version of PostgreSQL that is spoken")),
+    var("server_version_num", "150000", VarKind::ReadOnly, "The same as a number"),
+    reported(var("session_authorization", "", VarKind::ReadOnly, "The user of the session")),
+    system(var("source_tick_floor", "10", VarKind::Duration, "How long a source gathers changes before it commits them")),
+    system(var("source_tick_idle", "250", VarKind::Duration, "How often a source without changes advances")),
+    var("standard_conforming_strings", "on", VarKind::Only("on"), "Whether backslashes in strings are plain"),
+    var("statement_timeout", "0", VarKind::Duration, "How long a statement may take; 0 is for ever"),
+    reported(var("TimeZone", "UTC", VarKind::TimeZone, "The session's time zone")),
+    var("transaction_isolation", "strict serializable", VarKind::Enum(ISOLATION), "The isolation of the current transaction"),
+    var("transaction_read_only", "off", VarKind::Bool, "Whether the current transaction only reads"),
+    var("welcome_message", "off", VarKind::Bool, "Whether a notice greets new sessions"),
+];
+
+const ISOLATION: &[&str] =
+    &["strict serializable", "serializable", "repeatable read", "read committed", "read uncommitted"];
+
+/// The setting of that name, any case.
+pub fn lookup(name: &str) -> Option<&'static VarDef> {
+    let name = match name.to_ascii_lowercase().as_str() {
+        "time zone" => "timezone".to_owned(),
+        "names" => "client_encoding".to_owned(),
+        "schema" => "search_path".to_owned(),
+        other => other.to_owned(),
+    };
+    VARS.iter().find(|v| v.name.eq_ignore_ascii_case(&name))
+}
+
+/// The error for a name that is no setting (42704).
+pub fn unknown(name: &str) -> AdapterError {
+    AdapterError::new("42704", format!("unrecognized configuration parameter \"{name}\""))
+}
+
+impl VarDef {
+    /// Checks a value and brings it to its usual form.
+    ///
+    /// # Errors
+    /// 22023 for a value that it cannot have, 55P02 if it cannot be set.
+    pub fn normalize(&self, values: &[String]) -> Result<String, AdapterError> {
+        let one = values.join(", ");
+        let invalid = || {
+            AdapterError::new("22023", format!("invalid value for parameter \"{}\": \"{one}\"", self.name))
+        };
+        match self.kind {
+            VarKind::Text | VarKind::IdentList => Ok(one),
+            VarKind::ReadOnly => {
+                Err(AdapterError::new("55P02", format!("parameter \"{}\" cannot be changed", self.name)))
+            }
+            VarKind::Only(v) if fold(v) == fold(&one) || (self.name == "DateStyle" && is_iso(&one)) => Ok(v.to_owned()),
+            VarKind::Only(v) => Err(invalid().with_hint(format!("Only \"{v}\" is available."))),
+            VarKind::Bool => parse_bool(&one).map(|b| if b { "on" } else { "off" }.to_owned()).ok_or_else(|| {
+                AdapterError::new("22023", format!("parameter \"{}\" requires a Boolean value", self.name))
+            }),
+            VarKind::Int(least, greatest) => {
+                let n: i64 = one.trim().parse().map_err(|_| invalid())?;
+                if (least..=greatest).contains(&n) {
+                    return Ok(n.to_string());
+                }
+                Err(AdapterError::new(
+                    "22023",
+                    format!("{n} is outside the valid range for parameter \"{}\" ({least} .. {greatest})", self.name),
+                ))
+            }
+            VarKind::Duration => parse_duration_ms(&one).map(|ms| ms.to_string()).ok_or_else(|| {
+                invalid().with_hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
+            }),
+            VarKind::Bytes => parse_bytes(&one).map(|b| b.to_string()).ok_or_else(|| {
+                invalid().with_hint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")
+            }),
+            VarKind::Enum(allowed) => {
+                let found = allowed.iter().find(|a| fold(a) == fold(&one));
+                found.map(|a| if *a == "UTF-8" { "UTF8".to_owned() } else { (*a).to_owned() }).ok_or_else(|| {
+                    invalid().with_hint(format!("Available values: {}.", allowed.join(", ")))
+                })
+            }
+            VarKind::TimeZone => {
+                hw_repr::adt::timezone::TimeZone::parse_setting(&one).map(|_| one.clone()).map_err(|_| invalid())
+            }
+        }
+    }
+}
+
+fn fold(s: &str) -> String {
+    s.to_ascii_lowercase().replace('-', " ")
+}
+
+fn is_iso(s: &str) -> bool {
+    s.split(',').all(|p| matches!(p.trim().to_ascii_lowercase().as_str(), "iso" | "mdy"))
+}
+
+fn parse_bool(s: &str) -> Option<bool> {
+    match s.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "t" | "yes" | "y" | "1" => Some(true),
+        "off" | "false" | "f" | "no" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn split_unit(s: &str) -> Option<(f64, &str)> {
+    let s = s.trim();
+    let at = s.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(s.len());
+    let n: f64 = s[..at].trim().parse().ok()?;
+    (n.is_finite() && n >= 0.0).then(|| (n, s[at..].trim()))
+}
+
+/// Milliseconds of a duration as settings have it.
+pub fn parse_duration_ms(s: &str) -> Option<u64> {
+    let (n, unit) = split_unit(s)?;
+    let ms = match unit {
+        "us" => 0.001,
+        "" | "ms" => 1.0,
+        "s" => 1000.0,
+        "min" => 60_000.0,
+        "h" => 3_600_000.0,
+        "d" => 86_400_000.0,
+        _ => return None,
+    };
+    Some((n * ms).round() as u64)
+}
+
+/// Bytes of a size as settings have it.
+pub fn parse_bytes(s: &str) -> Option<u64> {
+    let (n, unit) = split_unit(s)?;
+    let scale: u64 = match unit {
+        "" | "B" => 1,
+        "kB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        "TB" => 1 << 40,
+        _ => return None,
+    };
+    Some((n * scale as f64) as u64)
+}
+
+/// The values of a session's settings.
+#[derive(Debug, Clone, Default)]
+pub struct SessionVars {
+    /// From the system and the connection's start.
+    base: BTreeMap<String, String>,
+    /// From SET, and SET that was committed.
+    set: BTreeMap<String, String>,
+    /// From SET in a transaction that has not ended: `None` is back to the default; with whether it was LOCAL.
+    pending: BTreeMap<String, (Option<String>, bool)>,
+}
+
+impl SessionVars {
+    /// Sets a value under the session's own: read-only ones too, unchecked.
+    pub fn set_base(&mut self, name: &str, value: impl Into<String>) {
+        self.base.insert(name.to_ascii_lowercase(), value.into());
+    }
+
+    /// The current value. Unknown names give `None`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let def = lookup(name)?;
+        let key = def.name.to_ascii_lowercase();
+        if let Some((Some(v), _)) = self.pending.get(&key) {
+            return Some(v);
+        }
+        let own = if self.pending.contains_key(&key) { None } else { self.set.get(&key) };
+        Some(own.or_else(|| self.base.get(&key)).map_or(def.default, String::as_str))
+    }
+
+    /// Sets a value (`None` is the default) until the transaction ends or, if it commits and this is not local, for good.
+    pub fn set(&mut self, name: &str, values: Option<&[String]>, local: bool) -> Result<(), AdapterError> {
+        let def = lookup(name).ok_or_else(|| unknown(name))?;
+        if def.system_only {
+            return Err(AdapterError::new("55P02", format!("parameter \"{}\" cannot be changed now", def.name))
+                .with_hint("It is set for the whole system with ALTER SYSTEM SET."));
+        }
+        let value = match values {
+            Some(values) => Some(def.normalize(values)?),
+            None => None,
+        };
+        self.pending.insert(def.name.to_ascii_lowercase(), (value, local));
+        Ok(())
+    }
+
+    /// RESET ALL.
+    pub fn reset_all(&mut self) {
+        self.set.clear();
+        self.pending.clear();
+    }
+
+    /// Ends the transaction: what was set in it stays if it committed.
+    pub fn end_transaction(&mut self, committed: bool) {
+        for (name, (value, local)) in std::mem::take(&mut self.pending) {
+            if committed && !local {
+                match value {
+                    Some(v) => self.set.insert(name, v),
+                    None => self.set.remove(&name),
+                };
+            }
+        }
+    }
+
+    /// Name, value and description of all settings.
+    pub fn all(&self) -> Vec<(&'static str, String, &'static str)> {
+        VARS.iter()
+            .filter(|v| !v.system_only)
+            .map(|v| (v.name, self.get(v.name).unwrap_or_default().to_owned(), v.description))
+            .collect()
+    }
+
+    /// Name and value of the settings that clients are told of.
+    pub fn reported(&self) -> Vec<(&'static str, String)> {
+        let reported = VARS.iter().filter(|v| v.report);
+        reported.map(|v| (v.name, self.get(v.name).unwrap_or_default().to_owned())).collect()
+    }
+
+    /// The values by lower-case name, as planning wants them.
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        self.all().into_iter().map(|(n, v, _)| (n.to_ascii_lowercase(), v)).collect()
+    }
+}

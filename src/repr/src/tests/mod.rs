@@ -1,0 +1,5 @@
+//! Tests that go through several modules.
+#![allow(clippy::unwrap_used)]
+
+mod postgres;
+mod round_trip;
