@@ -157,7 +157,18 @@ fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError
                 _ => Err(PlanError::syntax("a column of USING has a simple name")),
             });
             let names = names.collect::<Result<Vec<_>, _>>()?;
-            join_using(qcx, left, right, &names, kind)
+            let (expr, mut scope) = join_using(qcx, left, right, &names, kind)?;
+            if let Some(alias) = qcx.scx().extensions.using_alias(constraint) {
+                // The alias names the merged columns.
+                scope.tables.push(TableName { alias: ident(alias), qualifiers: vec![] });
+                let table = Some(scope.tables.len() - 1);
+                let merged: Vec<ScopeItem> = scope.items[..names.len()]
+                    .iter()
+                    .map(|i| ScopeItem { table, plain: false, ..i.clone() })
+                    .collect();
+                scope.items.extend(merged);
+            }
+            Ok((expr, scope))
         }
         JoinConstraint::Natural => {
             let plain = |s: &Scope| s.items.iter().filter(|i| i.plain).map(|i| i.name.clone()).collect::<Vec<_>>();
@@ -384,7 +395,7 @@ fn plan_function_factor(
         .map(|a| arg_expr(a)?.ok_or_else(|| PlanError::syntax("syntax error at or near \"*\"")))
         .collect::<Result<Vec<_>, _>>()?;
     let mut calls: Vec<(String, Vec<&Expr>)> = vec![];
-    if name_text == "rows from" {
+    if name_text == crate::parser::ROWS_FROM {
         for e in exprs {
             let Expr::Function(f) = e else {
                 return Err(PlanError::syntax("ROWS FROM takes function calls"));

@@ -20,6 +20,7 @@ use super::scalar::{plan_expr, text_literal};
 use super::types::{builtin_type, type_name};
 use super::window::{is_window_function, plan_window_call};
 use crate::error::PlanError;
+use crate::parser::{LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
 
 /// The arguments of a call, taken apart.
 pub(super) struct Call<'a> {
@@ -192,6 +193,29 @@ fn special(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Result<Plann
     };
     Ok(Ok(match (name, args.len()) {
         ("row", _) => Planned::Row(args),
+        (LIST_CONSTRUCTOR, 0) => {
+            return Err(PlanError::new("42P18", "cannot determine type of empty list")
+                .with_hint("Explicitly cast to the desired type, for example LIST[]::int list."));
+        }
+        (LIST_CONSTRUCTOR, _) => {
+            let (exprs, typ) = unify(ecx, args, "LIST")?;
+            Planned::Typed(super::internal::list(exprs, &typ)?)
+        }
+        (MAP_CONSTRUCTOR, 0) => {
+            return Err(PlanError::new("42P18", "cannot determine type of empty map")
+                .with_hint("Explicitly cast to the desired type, for example MAP[]::map[text=>int]."));
+        }
+        (MAP_CONSTRUCTOR, _) => {
+            let (mut keys, mut values) = (vec![], vec![]);
+            for (i, arg) in args.into_iter().enumerate() {
+                match i % 2 {
+                    0 => keys.push(arg.cast(ecx, &ScalarType::String, CastContext::Implicit)?.expr),
+                    _ => values.push(arg),
+                }
+            }
+            let (values, typ) = unify(ecx, values, "MAP")?;
+            Planned::Typed(super::internal::map(keys.into_iter().zip(values).collect(), &typ)?)
+        }
         ("coalesce", 1..) => {
             let (exprs, typ) = unify(ecx, args, "COALESCE")?;
             Planned::typed(HirScalarExpr::Coalesce(exprs), typ)
@@ -267,8 +291,8 @@ fn collect_subquery(ecx: &Ecx<'_>, name: &str, query: &Query) -> Result<Planned,
     let parts = plan_parts(&qcx, query)?;
     let (width, aggregate) = match name {
         "array" => (1, "array_agg"),
-        "list" => (1, "list_agg"),
-        "map" => (2, "map_agg"),
+        LIST_SUBQUERY => (1, "list_agg"),
+        MAP_SUBQUERY => (2, "map_agg"),
         _ => return Err(PlanError::new("42883", format!("function {name}(record) does not exist"))),
     };
     if parts.types.len() != width {
@@ -293,7 +317,7 @@ fn collect_subquery(ecx: &Ecx<'_>, name: &str, query: &Query) -> Result<Planned,
     let mut empty = Row::default();
     match name {
         "array" => empty.packer().push_array(std::iter::empty::<Datum<'_>>()),
-        "list" => empty.packer().push_list(std::iter::empty::<Datum<'_>>()),
+        LIST_SUBQUERY => empty.packer().push_list(std::iter::empty::<Datum<'_>>()),
         _ => empty.packer().push_map_with(|_| {}),
     };
     let empty = HirScalarExpr::Literal(empty, typ.clone().nullable(false));

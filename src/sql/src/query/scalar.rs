@@ -320,7 +320,7 @@ fn operator_span(ecx: &Ecx<'_>, left: &Expr, right: &Expr) -> Span {
     let between: Vec<char> = ecx.scx().text.chars().skip(from - 1).take(to.saturating_sub(from)).collect();
     let skipped = between.iter().position(|c| !c.is_whitespace() && *c != ')');
     match skipped {
-        Some(n) if !between[..n].contains(&'\n') => {
+        Some(n) => {
             let mut at = start;
             at.column += n as u64;
             Span::new(at, end)
@@ -614,10 +614,7 @@ fn interval(ecx: &Ecx<'_>, i: &Interval) -> Result<Planned, PlanError> {
 
 /// `(r).f`, `a[i]`, `a[i:j]`, and chains of them.
 fn field_access(ecx: &Ecx<'_>, root: &Expr, chain: &[AccessExpr]) -> Result<Planned, PlanError> {
-    let mut value = match root {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => plan_typed_root(ecx, root, &mut &chain[..0])?,
-        _ => plan_typed(ecx, root)?,
-    };
+    let mut value = plan_typed(ecx, root)?;
     let mut i = 0;
     while i < chain.len() {
         match &chain[i] {
@@ -640,10 +637,6 @@ fn field_access(ecx: &Ecx<'_>, root: &Expr, chain: &[AccessExpr]) -> Result<Plan
         }
     }
     Ok(Planned::Typed(value))
-}
-
-fn plan_typed_root(ecx: &Ecx<'_>, root: &Expr, _: &mut &[AccessExpr]) -> Result<Typed, PlanError> {
-    plan_typed(ecx, root)
 }
 
 fn subscript(ecx: &Ecx<'_>, value: Typed, subscripts: &[&Subscript]) -> Result<Typed, PlanError> {

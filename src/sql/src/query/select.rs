@@ -108,7 +108,7 @@ pub(super) fn plan_select(qcx: &Qcx<'_>, select: &Select, order_by: &[OrderByExp
     let distinct_on = plan_distinct_on(&Ecx { qcx, frame: &on_frame }, select, &outputs)?;
 
     let hints = qcx.scx().extensions.hints(select);
-    let collector = collector.into_inner();
+    let collector = collector.take();
     let grouped = sets.is_some() || !collector.aggregates.is_empty() || having.is_some();
     let mut rewriter = Rewriter::new(&scope, if grouped { Some(&keys) } else { None }, collector.aggregates.len());
     if grouped {

@@ -7,6 +7,7 @@ use super::context::{name_parts, object_name_text};
 use crate::catalog::ItemKind;
 use crate::context::StatementContext;
 use crate::error::PlanError;
+use crate::parser::ExtendedType;
 use crate::plan::ItemDefinition;
 
 /// The greatest precision of a numeric.
@@ -162,7 +163,23 @@ pub(super) fn builtin_type(name: &str) -> Option<ScalarType> {
     })
 }
 
+fn extended(scx: &StatementContext<'_>, typ: &ExtendedType) -> Result<ScalarType, PlanError> {
+    Ok(match typ {
+        ExtendedType::Plain(t) => plan_data_type(scx, t)?,
+        ExtendedType::List(t) => extended(scx, t)?.list_of(),
+        ExtendedType::Map(k, v) => {
+            if extended(scx, k)? != ScalarType::String {
+                return Err(PlanError::unsupported("a map with keys other than text"));
+            }
+            ScalarType::Map { value: Box::new(extended(scx, v)?), custom_id: None }
+        }
+    })
+}
+
 fn custom(scx: &StatementContext<'_>, name: &ObjectName, modifiers: &[String]) -> Result<ScalarType, PlanError> {
+    if let Some(typ) = scx.extensions.extended_type(name) {
+        return extended(scx, typ);
+    }
     let parts = name_parts(name)?;
     let builtin = match &parts[..] {
         [name] => Some(name),
@@ -212,7 +229,7 @@ fn with_modifiers(typ: ScalarType, name: &str, modifiers: &[String]) -> Result<S
 }
 
 /// The name of a type as error texts show it: PostgreSQL's `format_type` without modifiers.
-pub(crate) fn type_name(typ: &ScalarType) -> String {
+pub fn type_name(typ: &ScalarType) -> String {
     let name = match typ {
         ScalarType::Bool => "boolean",
         ScalarType::Int16 => "smallint",

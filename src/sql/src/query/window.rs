@@ -66,7 +66,7 @@ pub(super) fn plan_window_call(ecx: &Ecx<'_>, call: &Call<'_>, over: &WindowType
     let inner = Ecx { qcx: ecx.qcx, frame: &frame };
     let spec = window_spec(&inner, over)?;
     let window = plan_window(&inner, &spec)?;
-    let mut emit = |func: WindowFunc, args: Vec<HirScalarExpr>, filter: Option<HirScalarExpr>, typ: ScalarType| {
+    let emit = |func: WindowFunc, args: Vec<HirScalarExpr>, filter: Option<HirScalarExpr>, typ: ScalarType| {
         let window = window.clone();
         let expr = WindowExpr {
             func,
