@@ -12,8 +12,8 @@ use super::scope::{Frame, Scope, Visibility};
 use crate::context::StatementContext;
 use crate::error::PlanError;
 
-/// How deep queries and expressions may nest.
-const MAX_DEPTH: usize = 4000;
+/// How deep queries and expressions may nest: what is planned is walked, cloned and dropped with recursion everywhere after.
+const MAX_DEPTH: usize = 1200;
 
 /// What one statement's planning shares.
 pub(super) struct Shared<'a> {
