@@ -227,7 +227,8 @@ impl Func {
     /// For a call that depends on the session's time zone: the call that takes the zone's name (`TimeZone`'s display
     /// form) as one more argument, of type text. Planning uses it when the session's zone is not UTC.
     pub fn zoned(&self) -> Option<Func> {
-        let by_type = self.def.key == crate::functions::cast::TO_TEXT && !holds_timestamptz(&self.types.args[0])
+        let by_type = self.def.key == crate::functions::cast::TO_TEXT
+            && !holds_timestamptz(&self.types.args[0])
             || self.def.key == crate::functions::cast::FROM_TEXT && !holds_timestamptz(&self.types.ret);
         if by_type {
             return None;

@@ -44,17 +44,24 @@ fn literal(s: &str) -> (Literal, &str) {
 
 fn fits(def: &FuncDef, types: &[ScalarType]) -> bool {
     let param = |i: usize| def.params.get(i).or(def.variadic.as_ref());
-    let element = |i: usize| def.params.iter().zip(types).enumerate().find_map(|(j, (p, t))| match (p, t) {
-        (ParamType::AnyArray | ParamType::AnyCompatibleArray | ParamType::AnyRange, ScalarType::Array(e) | ScalarType::Range(e)) if i != j => Some((**e).clone()),
-        _ => None,
-    });
+    let element = |i: usize| {
+        def.params.iter().zip(types).enumerate().find_map(|(j, (p, t))| match (p, t) {
+            (
+                ParamType::AnyArray | ParamType::AnyCompatibleArray | ParamType::AnyRange,
+                ScalarType::Array(e) | ScalarType::Range(e),
+            ) if i != j => Some((**e).clone()),
+            _ => None,
+        })
+    };
     types.len() >= def.params.len()
         && types.iter().enumerate().all(|(i, t)| match param(i) {
             Some(ParamType::Type(p)) => p.base_eq(t),
             Some(ParamType::AnyArray | ParamType::AnyCompatibleArray) => matches!(t, ScalarType::Array(_)),
             Some(ParamType::AnyNonArray) => !matches!(t, ScalarType::Array(_) | ScalarType::String),
             Some(ParamType::AnyRange) => matches!(t, ScalarType::Range(_)),
-            Some(ParamType::AnyList | ParamType::AnyMap | ParamType::ListElement | ParamType::MapValue) => false,
+            Some(ParamType::AnyList | ParamType::AnyMap | ParamType::ListElement | ParamType::MapValue) => {
+                false
+            }
             Some(ParamType::AnyCompatible | ParamType::AnyElement) => element(i).is_none_or(|e| e.base_eq(t)),
             Some(_) => true,
             None => false,
@@ -68,6 +75,13 @@ fn find(defs: Option<&Vec<&'static FuncDef>>, types: &[ScalarType]) -> Option<&'
     fitting.first().copied()
 }
 
+/// The value as a cast to text shows it.
+fn shown(d: Datum<'_>, typ: &ScalarType, arena: &RowArena) -> Result<Option<String>, EvalError> {
+    let kept = arena.make_datum(|p| p.push(d));
+    let d = cast_datum(kept, typ, &ScalarType::String, CastContext::Explicit, arena)?;
+    Ok(if let Datum::String(s) = d { Some(s.to_owned()) } else { None })
+}
+
 fn evaluate(expr: &str) -> Result<Option<String>, EvalError> {
     let arena = RowArena::new();
     let decode = |l: &Literal| match &l.text {
@@ -79,7 +93,7 @@ fn evaluate(expr: &str) -> Result<Option<String>, EvalError> {
         let to = rest.trim().strip_prefix("as ").unwrap().trim_end_matches(')');
         let to = ScalarType::from_name(to).unwrap();
         let d = cast_datum(decode(&l)?, &l.typ, &to, CastContext::Explicit, &arena)?;
-        return Ok((!d.is_null()).then(|| text::to_string(d, &to)));
+        return shown(d, &to, &arena);
     } else if expr.starts_with(|c: char| c.is_ascii_lowercase()) {
         let (name, mut rest) = expr.split_once('(').unwrap();
         let mut literals = vec![];
@@ -107,7 +121,7 @@ fn evaluate(expr: &str) -> Result<Option<String>, EvalError> {
     let func = Func::new(def, literals.iter().map(|l| l.typ.clone()).collect());
     let args: Result<Vec<_>, _> = literals.iter().map(decode).collect();
     let d = func.eval(&arena, &args?)?;
-    Ok((!d.is_null()).then(|| text::to_string(d, &func.types().ret)))
+    shown(d, &func.types().ret, &arena)
 }
 
 #[test]

@@ -71,7 +71,8 @@ fn encode(b: &[u8], format: &str) -> Result<String, EvalError> {
         "base64" => {
             let plain = STANDARD.encode(b);
             // Lines of 76 characters.
-            let lines: Vec<&str> = (0..plain.len()).step_by(76).map(|i| &plain[i..plain.len().min(i + 76)]).collect();
+            let lines: Vec<&str> =
+                (0..plain.len()).step_by(76).map(|i| &plain[i..plain.len().min(i + 76)]).collect();
             Ok(lines.join("\n"))
         }
         "escape" => {
@@ -97,12 +98,17 @@ fn decode(s: &str, format: &str) -> Result<Vec<u8>, EvalError> {
                 return Err(invalid_parameter(format!("invalid hexadecimal digit: \"{c}\"")));
             }
             let digits: String = digits.into_iter().collect();
-            hex::decode(digits).map_err(|_| invalid_parameter("invalid hexadecimal data: odd number of digits"))
+            hex::decode(digits)
+                .map_err(|_| invalid_parameter("invalid hexadecimal data: odd number of digits"))
         }
         "base64" => {
             let cleaned: String = s.chars().filter(|c| !matches!(c, ' ' | '\n' | '\t' | '\r')).collect();
-            if let Some(c) = cleaned.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='))) {
-                return Err(invalid_parameter(format!("invalid symbol \"{c}\" found while decoding base64 sequence")));
+            if let Some(c) =
+                cleaned.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')))
+            {
+                return Err(invalid_parameter(format!(
+                    "invalid symbol \"{c}\" found while decoding base64 sequence"
+                )));
             }
             let engine = GeneralPurpose::new(
                 &alphabet::STANDARD,
@@ -113,7 +119,9 @@ fn decode(s: &str, format: &str) -> Result<Vec<u8>, EvalError> {
                     .with_hint("Input data is missing padding, is truncated, or is otherwise corrupted.")
             })
         }
-        "escape" => Ok(hw_repr::text::scalar::bytea(&format!("{}{s}", if s.starts_with("\\x") { "\\" } else { "" }))?),
+        "escape" => {
+            Ok(hw_repr::text::scalar::bytea(&format!("{}{s}", if s.starts_with("\\x") { "\\" } else { "" }))?)
+        }
         other => Err(invalid_parameter(format!("unrecognized encoding: \"{other}\""))),
     }
 }
@@ -138,8 +146,12 @@ pub(super) fn register(r: &mut Registry) {
     for s in ["crc32c(text) -> uint4 total", "crc32c(bytea) -> uint4 total"] {
         r.add(f(s, |_, _, a| ok(crc(input(a[0]), 0x82F6_3B78))));
     }
-    r.add(f("encode(bytea, text) -> text", |_, arena, a| text(arena, encode(a[0].unwrap_bytes(), a[1].unwrap_str())?)));
-    r.add(f("decode(text, text) -> bytea", |_, arena, a| bytes(arena, decode(a[0].unwrap_str(), a[1].unwrap_str())?)));
+    r.add(f("encode(bytea, text) -> text", |_, arena, a| {
+        text(arena, encode(a[0].unwrap_bytes(), a[1].unwrap_str())?)
+    }));
+    r.add(f("decode(text, text) -> bytea", |_, arena, a| {
+        bytes(arena, decode(a[0].unwrap_str(), a[1].unwrap_str())?)
+    }));
     for s in ["convert_from(bytea, text) -> text"] {
         r.add(f(s, |_, arena, a| match std::str::from_utf8(a[0].unwrap_bytes()) {
             Ok(s) if is_utf8(a[1].unwrap_str()) => text(arena, s),
@@ -172,7 +184,9 @@ fn register_bits(r: &mut Registry) {
     fn byte_at(d: Datum<'_>, at: i64) -> Result<usize, EvalError> {
         let len = d.unwrap_bytes().len();
         let found = usize::try_from(at).ok().filter(|i| *i < len);
-        found.ok_or_else(|| EvalError::new("2202E", format!("index {at} out of valid range, 0..{}", len as i64 - 1)))
+        found.ok_or_else(|| {
+            EvalError::new("2202E", format!("index {at} out of valid range, 0..{}", len as i64 - 1))
+        })
     }
     fn bit_at(d: Datum<'_>, n: i64) -> Result<(usize, u32), EvalError> {
         let bits = d.unwrap_bytes().len() as i64 * 8;

@@ -4,20 +4,20 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod arithmetic;
+pub(crate) mod array;
 pub(crate) mod boolean;
 pub(crate) mod canonical;
 pub(crate) mod cast;
-pub(crate) mod comparison;
-pub(crate) mod jsonb;
-pub(crate) mod math;
-pub(crate) mod array;
 pub(crate) mod collection;
+pub(crate) mod comparison;
 pub(crate) mod datetime;
 pub(crate) mod digest;
+pub(crate) mod jsonb;
+pub(crate) mod math;
 pub(crate) mod range;
-pub(crate) mod system;
 pub mod signature;
 pub(crate) mod string;
+pub(crate) mod system;
 pub(crate) mod table;
 
 use hw_repr::{Datum, RowArena};

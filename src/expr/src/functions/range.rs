@@ -119,7 +119,8 @@ fn difference<'a>(arena: &'a RowArena, dx: Datum<'a>, dy: Datum<'a>) -> EvalResu
         return Ok(dx);
     }
     let flip = |b: Bound<'a>| b.map(|(d, inc)| (d, !inc));
-    let (starts_in, ends_in) = (cmp_lower(lower(&x), lower(&y)).is_lt(), cmp_upper(upper(&x), upper(&y)).is_gt());
+    let (starts_in, ends_in) =
+        (cmp_lower(lower(&x), lower(&y)).is_lt(), cmp_upper(upper(&x), upper(&y)).is_gt());
     match (starts_in, ends_in) {
         (true, true) => fail("22000", "result of range difference would not be contiguous"),
         (false, false) => empty(arena),
@@ -129,7 +130,9 @@ fn difference<'a>(arena: &'a RowArena, dx: Datum<'a>, dy: Datum<'a>) -> EvalResu
 }
 
 fn flags<'a>(d: Datum<'a>) -> Result<(bool, bool), EvalError> {
-    let Datum::String(s) = d else { return fail("22000", "range constructor flags argument must not be null") };
+    let Datum::String(s) = d else {
+        return fail("22000", "range constructor flags argument must not be null");
+    };
     match s {
         "[]" => Ok((true, true)),
         "[)" => Ok((true, false)),
@@ -157,11 +160,16 @@ macro_rules! tests {
 
 pub(super) fn register(r: &mut Registry) {
     for s in [
-        "int4range(int4, int4) -> int4range lax", "int4range(int4, int4, text) -> int4range lax",
-        "int8range(int8, int8) -> int8range lax", "int8range(int8, int8, text) -> int8range lax",
-        "numrange(numeric, numeric) -> numrange lax", "numrange(numeric, numeric, text) -> numrange lax",
-        "daterange(date, date) -> daterange lax", "daterange(date, date, text) -> daterange lax",
-        "tsrange(timestamp, timestamp) -> tsrange lax", "tsrange(timestamp, timestamp, text) -> tsrange lax",
+        "int4range(int4, int4) -> int4range lax",
+        "int4range(int4, int4, text) -> int4range lax",
+        "int8range(int8, int8) -> int8range lax",
+        "int8range(int8, int8, text) -> int8range lax",
+        "numrange(numeric, numeric) -> numrange lax",
+        "numrange(numeric, numeric, text) -> numrange lax",
+        "daterange(date, date) -> daterange lax",
+        "daterange(date, date, text) -> daterange lax",
+        "tsrange(timestamp, timestamp) -> tsrange lax",
+        "tsrange(timestamp, timestamp, text) -> tsrange lax",
         "tstzrange(timestamptz, timestamptz) -> tstzrange lax",
         "tstzrange(timestamptz, timestamptz, text) -> tstzrange lax",
     ] {
@@ -179,14 +187,24 @@ pub(super) fn register(r: &mut Registry) {
         "AnyRange &> AnyRange -> bool total" |x, y| !x.is_empty() && !y.is_empty() && cmp_lower(lower(x), lower(y)).is_ge();
         "AnyRange -|- AnyRange -> bool total" |x, y| adjacent(x, y);
     }
-    r.add(op("AnyRange @> AnyElement -> bool total", |_, _, a| ok(contains_value(&a[0].unwrap_range(), a[1]))));
-    r.add(op("AnyElement <@ AnyRange -> bool total", |_, _, a| ok(contains_value(&a[1].unwrap_range(), a[0]))));
+    r.add(op("AnyRange @> AnyElement -> bool total", |_, _, a| {
+        ok(contains_value(&a[0].unwrap_range(), a[1]))
+    }));
+    r.add(op("AnyElement <@ AnyRange -> bool total", |_, _, a| {
+        ok(contains_value(&a[1].unwrap_range(), a[0]))
+    }));
     r.add(op("AnyRange + AnyRange -> $1", |_, arena, a| union(arena, a[0], a[1], false)));
-    r.add(op("AnyRange * AnyRange -> $1", |_, arena, a| intersection(arena, &a[0].unwrap_range(), &a[1].unwrap_range())));
+    r.add(op("AnyRange * AnyRange -> $1", |_, arena, a| {
+        intersection(arena, &a[0].unwrap_range(), &a[1].unwrap_range())
+    }));
     r.add(op("AnyRange - AnyRange -> $1", |_, arena, a| difference(arena, a[0], a[1])));
     r.add(f("range_merge(AnyRange, AnyRange) -> $1", |_, arena, a| union(arena, a[0], a[1], true)));
-    r.add(f("lower(AnyRange) -> elem1 nullable total", |_, _, a| Ok(a[0].unwrap_range().lower().unwrap_or(Datum::Null))));
-    r.add(f("upper(AnyRange) -> elem1 nullable total", |_, _, a| Ok(a[0].unwrap_range().upper().unwrap_or(Datum::Null))));
+    r.add(f("lower(AnyRange) -> elem1 nullable total", |_, _, a| {
+        Ok(a[0].unwrap_range().lower().unwrap_or(Datum::Null))
+    }));
+    r.add(f("upper(AnyRange) -> elem1 nullable total", |_, _, a| {
+        Ok(a[0].unwrap_range().upper().unwrap_or(Datum::Null))
+    }));
     r.add(f("isempty(AnyRange) -> bool total", |_, _, a| ok(a[0].unwrap_range().is_empty())));
     r.add(f("lower_inc(AnyRange) -> bool total", |_, _, a| ok(a[0].unwrap_range().lower_inc())));
     r.add(f("upper_inc(AnyRange) -> bool total", |_, _, a| ok(a[0].unwrap_range().upper_inc())));

@@ -17,10 +17,13 @@ pub(super) fn register(r: &mut Registry) {
                 return ok(if oid == 0 { "-" } else { "???" });
             };
             // Without a modifier `bpchar` is SQL's `character`.
-            text(arena, match typmod {
-                Some(m) => typ.with_typmod(m).to_string(),
-                None => typ.sql_name().into_owned(),
-            })
+            text(
+                arena,
+                match typmod {
+                    Some(m) => typ.with_typmod(m).to_string(),
+                    None => typ.sql_name().into_owned(),
+                },
+            )
         }));
     }
     r.add(f("pg_encoding_to_char(int4) -> name total stable", |_, _, a| {
@@ -29,9 +32,12 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("pg_client_encoding() -> name total stable", |_, _, _| ok("UTF8")));
     r.add(f("getdatabaseencoding() -> name total stable", |_, _, _| ok("UTF8")));
     for s in [
-        "pg_table_is_visible(oid) -> bool total stable", "pg_type_is_visible(oid) -> bool total stable",
-        "pg_function_is_visible(oid) -> bool total stable", "pg_operator_is_visible(oid) -> bool total stable",
-        "pg_opclass_is_visible(oid) -> bool total stable", "pg_collation_is_visible(oid) -> bool total stable",
+        "pg_table_is_visible(oid) -> bool total stable",
+        "pg_type_is_visible(oid) -> bool total stable",
+        "pg_function_is_visible(oid) -> bool total stable",
+        "pg_operator_is_visible(oid) -> bool total stable",
+        "pg_opclass_is_visible(oid) -> bool total stable",
+        "pg_collation_is_visible(oid) -> bool total stable",
         "has_any_column_privilege(oid, text) -> bool total stable",
         "has_any_column_privilege(text, text) -> bool total stable",
         "has_any_column_privilege(name, oid, text) -> bool total stable",
@@ -47,15 +53,16 @@ pub(super) fn register(r: &mut Registry) {
         r.add(f(s, |_, _, _| ok(true)));
     }
     for s in [
-        "pg_is_in_recovery() -> bool total stable", "pg_relation_is_publishable(regclass) -> bool total stable",
+        "pg_is_in_recovery() -> bool total stable",
+        "pg_relation_is_publishable(regclass) -> bool total stable",
         "pg_is_other_temp_schema(oid) -> bool total stable",
     ] {
         r.add(f(s, |_, _, _| ok(false)));
     }
     // Expressions are shown as they are kept.
-    for s in [
-        "pg_get_expr(text, oid) -> text total stable", "pg_get_expr(text, oid, bool) -> text total stable",
-    ] {
+    for s in
+        ["pg_get_expr(text, oid) -> text total stable", "pg_get_expr(text, oid, bool) -> text total stable"]
+    {
         r.add(f(s, |_, _, a| Ok(a[0])));
     }
     for s in [
@@ -63,7 +70,8 @@ pub(super) fn register(r: &mut Registry) {
         "pg_get_constraintdef(oid, bool) -> text nullable total stable",
         "pg_get_indexdef(oid) -> text nullable total stable",
         "pg_get_indexdef(oid, int4, bool) -> text nullable total stable",
-        "pg_get_ruledef(oid) -> text nullable total stable", "pg_get_triggerdef(oid) -> text nullable total stable",
+        "pg_get_ruledef(oid) -> text nullable total stable",
+        "pg_get_triggerdef(oid) -> text nullable total stable",
         "pg_get_partkeydef(oid) -> text nullable total stable",
         "pg_get_function_result(oid) -> text nullable total stable",
         "pg_get_function_arguments(oid) -> text nullable total stable",
@@ -75,15 +83,19 @@ pub(super) fn register(r: &mut Registry) {
         r.add(f(s, |_, _, _| Ok(Datum::Null)));
     }
     for s in [
-        "pg_relation_size(regclass) -> int8 total stable", "pg_total_relation_size(regclass) -> int8 total stable",
-        "pg_table_size(regclass) -> int8 total stable", "pg_indexes_size(regclass) -> int8 total stable",
+        "pg_relation_size(regclass) -> int8 total stable",
+        "pg_total_relation_size(regclass) -> int8 total stable",
+        "pg_table_size(regclass) -> int8 total stable",
+        "pg_indexes_size(regclass) -> int8 total stable",
     ] {
         r.add(f(s, |_, _, _| ok(0i64)));
     }
     for s in ["pg_size_pretty(int8) -> text total"] {
         r.add(f(s, |_, arena, a| text(arena, size_pretty(a[0].unwrap_int64()))));
     }
-    r.add(f("pg_column_size(Any) -> int4 total stable", |_, _, a| ok(hw_repr::Row::pack_slice(&[a[0]]).data().len() as i32)));
+    r.add(f("pg_column_size(Any) -> int4 total stable", |_, _, a| {
+        ok(hw_repr::Row::pack_slice(&[a[0]]).data().len() as i32)
+    }));
 }
 
 fn size_pretty(bytes: i64) -> String {

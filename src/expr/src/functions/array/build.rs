@@ -27,7 +27,8 @@ fn construct<'a>(arena: &'a RowArena, a: &[Datum<'a>], nested: bool) -> EvalResu
 }
 
 fn incompatible<T>(detail: &str) -> Result<T, crate::EvalError> {
-    fail("2202E", "cannot concatenate incompatible arrays").map_err(|e: crate::EvalError| e.with_detail(detail))
+    fail("2202E", "cannot concatenate incompatible arrays")
+        .map_err(|e: crate::EvalError| e.with_detail(detail))
 }
 
 /// `array || array` (PostgreSQL manual 8.15.4): of the same number of dimensions, or one an element of the other.
@@ -46,7 +47,9 @@ fn concat<'a>(arena: &'a RowArena, x: Datum<'a>, y: Datum<'a>) -> EvalResult<'a>
     let dims = match dx.len() as i64 - dy.len() as i64 {
         0 => {
             if lengths(&dx[1..]) != lengths(&dy[1..]) {
-                return incompatible("Arrays with differing element dimensions are not compatible for concatenation.");
+                return incompatible(
+                    "Arrays with differing element dimensions are not compatible for concatenation.",
+                );
             }
             let mut dims = dx.clone();
             dims[0].length += dy[0].length;
@@ -55,7 +58,9 @@ fn concat<'a>(arena: &'a RowArena, x: Datum<'a>, y: Datum<'a>) -> EvalResult<'a>
         1 | -1 => {
             let (outer, inner) = if dx.len() > dy.len() { (&dx, &dy) } else { (&dy, &dx) };
             if lengths(&outer[1..]) != lengths(inner) {
-                return incompatible("Arrays with differing dimensions are not compatible for concatenation.");
+                return incompatible(
+                    "Arrays with differing dimensions are not compatible for concatenation.",
+                );
             }
             let mut dims = outer.clone();
             dims[0].length += 1;
@@ -74,7 +79,9 @@ fn concat<'a>(arena: &'a RowArena, x: Datum<'a>, y: Datum<'a>) -> EvalResult<'a>
 
 fn append<'a>(arena: &'a RowArena, array: Datum<'a>, d: Datum<'a>, front: bool) -> EvalResult<'a> {
     let (mut dims, mut all) = match array {
-        Datum::Array(x) if x.ndims() > 1 => return fail("22000", "argument must be empty or one-dimensional array"),
+        Datum::Array(x) if x.ndims() > 1 => {
+            return fail("22000", "argument must be empty or one-dimensional array");
+        }
         Datum::Array(x) => (x.dims().collect::<Vec<_>>(), elements(x)),
         _ => (vec![], vec![]),
     };
@@ -92,16 +99,26 @@ pub(super) fn register(r: &mut Registry) {
             let nested = cx.types.args.iter().any(|t| matches!(t, ScalarType::Array(_)));
             construct(arena, a, nested)
         })
-        .returning(|t| t.first().map_or(ScalarType::String.array_of(), |t| array_type(&t.without_modifiers()))),
+        .returning(|t| {
+            t.first().map_or(ScalarType::String.array_of(), |t| array_type(&t.without_modifiers()))
+        }),
     );
     for s in ["AnyCompatibleArray || AnyCompatibleArray -> $1 lax"] {
         r.add(op(s, |_, arena, a| concat(arena, a[0], a[1])));
     }
-    r.add(f("array_cat(AnyCompatibleArray, AnyCompatibleArray) -> $1 lax", |_, arena, a| concat(arena, a[0], a[1])));
-    r.add(op("AnyCompatibleArray || AnyCompatible -> $1 lax", |_, arena, a| append(arena, a[0], a[1], false)));
+    r.add(f("array_cat(AnyCompatibleArray, AnyCompatibleArray) -> $1 lax", |_, arena, a| {
+        concat(arena, a[0], a[1])
+    }));
+    r.add(op("AnyCompatibleArray || AnyCompatible -> $1 lax", |_, arena, a| {
+        append(arena, a[0], a[1], false)
+    }));
     r.add(op("AnyCompatible || AnyCompatibleArray -> $2 lax", |_, arena, a| append(arena, a[1], a[0], true)));
-    r.add(f("array_append(AnyCompatibleArray, AnyCompatible) -> $1 lax", |_, arena, a| append(arena, a[0], a[1], false)));
-    r.add(f("array_prepend(AnyCompatible, AnyCompatibleArray) -> $2 lax", |_, arena, a| append(arena, a[1], a[0], true)));
+    r.add(f("array_append(AnyCompatibleArray, AnyCompatible) -> $1 lax", |_, arena, a| {
+        append(arena, a[0], a[1], false)
+    }));
+    r.add(f("array_prepend(AnyCompatible, AnyCompatibleArray) -> $2 lax", |_, arena, a| {
+        append(arena, a[1], a[0], true)
+    }));
     r.add(f("array_remove(AnyCompatibleArray, AnyCompatible) -> $1 lax", |_, arena, a| {
         let Datum::Array(array) = a[0] else { return Ok(Datum::Null) };
         if array.ndims() > 1 {
@@ -110,13 +127,18 @@ pub(super) fn register(r: &mut Registry) {
         let left: Vec<_> = elements(array).into_iter().filter(|d| *d != a[1]).collect();
         Ok(make_plain(arena, &left))
     }));
-    r.add(f("array_replace(AnyCompatibleArray, AnyCompatible, AnyCompatible) -> $1 lax_total", |_, arena, a| {
-        let Datum::Array(array) = a[0] else { return Ok(Datum::Null) };
-        let dims: Vec<_> = array.dims().collect();
-        let new: Vec<_> = elements(array).into_iter().map(|d| if d == a[1] { a[2] } else { d }).collect();
-        Ok(make(arena, &dims, &new))
-    }));
-    for s in ["array_fill(AnyElement, int4[]) -> arr1 lax", "array_fill(AnyElement, int4[], int4[]) -> arr1 lax"] {
+    r.add(f(
+        "array_replace(AnyCompatibleArray, AnyCompatible, AnyCompatible) -> $1 lax_total",
+        |_, arena, a| {
+            let Datum::Array(array) = a[0] else { return Ok(Datum::Null) };
+            let dims: Vec<_> = array.dims().collect();
+            let new: Vec<_> = elements(array).into_iter().map(|d| if d == a[1] { a[2] } else { d }).collect();
+            Ok(make(arena, &dims, &new))
+        },
+    ));
+    for s in
+        ["array_fill(AnyElement, int4[]) -> arr1 lax", "array_fill(AnyElement, int4[], int4[]) -> arr1 lax"]
+    {
         r.add(f(s, |_, arena, a| fill(arena, a)));
     }
     r.add(f("trim_array(AnyArray, int4) -> $1", |_, arena, a| {
@@ -146,8 +168,11 @@ fn fill<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
     let mut dims = vec![];
     for (i, d) in elements(lengths).into_iter().enumerate() {
         let Datum::Int32(length) = d else { return fail("22004", "dimension values cannot be null") };
-        let Ok(length) = u32::try_from(length) else { return fail("54000", format!("array size exceeds the maximum allowed ({})", 134_217_727)) };
-        let lower_bound = lower.as_ref().and_then(|l| l.get(i)).map_or(1, |d| if let Datum::Int32(v) = d { *v } else { 1 });
+        let Ok(length) = u32::try_from(length) else {
+            return fail("54000", format!("array size exceeds the maximum allowed ({})", 134_217_727));
+        };
+        let lower_bound =
+            lower.as_ref().and_then(|l| l.get(i)).map_or(1, |d| if let Datum::Int32(v) = d { *v } else { 1 });
         dims.push(ArrayDimension { lower_bound, length });
     }
     let total = dims.iter().try_fold(1u64, |n, d| n.checked_mul(d.length.into())).unwrap_or(u64::MAX);

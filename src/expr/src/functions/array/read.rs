@@ -26,7 +26,9 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("array_length(AnyArray, int4) -> int4 nullable total", |_, _, a| {
         Ok(dimension(a).map(|d| d.length as i32).into())
     }));
-    r.add(f("array_lower(AnyArray, int4) -> int4 nullable total", |_, _, a| Ok(dimension(a).map(|d| d.lower_bound).into())));
+    r.add(f("array_lower(AnyArray, int4) -> int4 nullable total", |_, _, a| {
+        Ok(dimension(a).map(|d| d.lower_bound).into())
+    }));
     r.add(f("array_upper(AnyArray, int4) -> int4 nullable total", |_, _, a| {
         Ok(dimension(a).map(|d| d.lower_bound.wrapping_add(d.length as i32 - 1)).into())
     }));
@@ -41,7 +43,9 @@ pub(super) fn register(r: &mut Registry) {
         }
         if out.is_empty() { Ok(Datum::Null) } else { text(arena, out) }
     }));
-    r.add(f("cardinality(AnyArray) -> int4 total", |_, _, a| ok(a[0].unwrap_array().elements().iter().count() as i32)));
+    r.add(f("cardinality(AnyArray) -> int4 total", |_, _, a| {
+        ok(a[0].unwrap_array().elements().iter().count() as i32)
+    }));
     r.add(op("AnyArray @> AnyArray -> bool total", |_, _, a| ok(contains(a[0], a[1]))));
     r.add(op("AnyArray <@ AnyArray -> bool total", |_, _, a| ok(contains(a[1], a[0]))));
     r.add(op("AnyArray && AnyArray -> bool total", |_, _, a| {
@@ -77,16 +81,24 @@ pub(super) fn register(r: &mut Registry) {
         let found: Vec<_> = found.map(|(i, _)| Datum::Int32(i)).collect();
         Ok(make_plain(arena, &found))
     }));
-    for s in ["array_to_string(AnyArray, text) -> text stable", "array_to_string(AnyArray, text, text) -> text lax_total stable"] {
+    for s in [
+        "array_to_string(AnyArray, text) -> text stable",
+        "array_to_string(AnyArray, text, text) -> text lax_total stable",
+    ] {
         r.add(f(s, to_string));
     }
-    for s in ["string_to_array(text, text) -> text[] lax_total", "string_to_array(text, text, text) -> text[] lax_total"] {
+    for s in [
+        "string_to_array(text, text) -> text[] lax_total",
+        "string_to_array(text, text, text) -> text[] lax_total",
+    ] {
         r.add(f(s, |_, arena, a| {
             let Datum::String(s) = a[0] else { return Ok(Datum::Null) };
             let delimiter = if let Datum::String(d) = a[1] { Some(d) } else { None };
             let parts = split_string(s, delimiter).into_iter();
             let null = a.get(2).copied().unwrap_or(Datum::Null);
-            let parts: Vec<_> = parts.map(|p| if Datum::String(p) == null { Datum::Null } else { Datum::String(p) }).collect();
+            let parts: Vec<_> = parts
+                .map(|p| if Datum::String(p) == null { Datum::Null } else { Datum::String(p) })
+                .collect();
             Ok(make_plain(arena, &parts))
         }));
     }

@@ -57,8 +57,10 @@ fn slice<'a>(arena: &'a RowArena, array: ArrayRef<'a>, bounds: &[Datum<'_>]) -> 
             kept.push(*d);
         }
     }
-    let dims: Vec<_> =
-        ranges.iter().map(|(from, to)| ArrayDimension { lower_bound: 1, length: (to - from + 1) as u32 }).collect();
+    let dims: Vec<_> = ranges
+        .iter()
+        .map(|(from, to)| ArrayDimension { lower_bound: 1, length: (to - from + 1) as u32 })
+        .collect();
     Ok(make(arena, &dims, &kept))
 }
 

@@ -61,7 +61,9 @@ fn register_lists(r: &mut Registry) {
             l.iter().filter_map(|d| if let Datum::List(l) = d { longest(l, depth - 1) } else { None }).max()
         }
         match a[1].unwrap_int64() {
-            n if n < 1 => fail("22023", format!("invalid layer: {n}; must use value within [1, layers of the list]")),
+            n if n < 1 => {
+                fail("22023", format!("invalid layer: {n}; must use value within [1, layers of the list]"))
+            }
             n => Ok(longest(a[0].unwrap_list(), n).into()),
         }
     }));
@@ -73,9 +75,15 @@ fn register_lists(r: &mut Registry) {
         (Datum::Null, other) | (other, Datum::Null) => Ok(other),
         (x, y) => list(arena, items(x).iter().chain(items(y).iter())),
     }));
-    r.add(op("AnyList || ListElement -> $1 lax_total", |_, arena, a| list(arena, items(a[0]).iter().chain([a[1]]))));
-    r.add(op("ListElement || AnyList -> $2 lax_total", |_, arena, a| list(arena, [a[0]].into_iter().chain(items(a[1]).iter()))));
-    r.add(f("list_append(AnyList, ListElement) -> $1 lax_total", |_, arena, a| list(arena, items(a[0]).iter().chain([a[1]]))));
+    r.add(op("AnyList || ListElement -> $1 lax_total", |_, arena, a| {
+        list(arena, items(a[0]).iter().chain([a[1]]))
+    }));
+    r.add(op("ListElement || AnyList -> $2 lax_total", |_, arena, a| {
+        list(arena, [a[0]].into_iter().chain(items(a[1]).iter()))
+    }));
+    r.add(f("list_append(AnyList, ListElement) -> $1 lax_total", |_, arena, a| {
+        list(arena, items(a[0]).iter().chain([a[1]]))
+    }));
     r.add(f("list_prepend(ListElement, AnyList) -> $2 lax_total", |_, arena, a| {
         list(arena, [a[0]].into_iter().chain(items(a[1]).iter()))
     }));
@@ -111,17 +119,27 @@ fn register_maps(r: &mut Registry) {
             custom_id: None,
         }),
     );
-    r.add(
-        op("AnyMap -> text -> elem1 nullable total", |_, _, a| Ok(a[0].unwrap_map().get(a[1].unwrap_str()).unwrap_or(Datum::Null))),
-    );
-    r.add(op("AnyMap ? text -> bool total", |_, _, a| ok(a[0].unwrap_map().get(a[1].unwrap_str()).is_some())));
+    r.add(op("AnyMap -> text -> elem1 nullable total", |_, _, a| {
+        Ok(a[0].unwrap_map().get(a[1].unwrap_str()).unwrap_or(Datum::Null))
+    }));
+    r.add(op("AnyMap ? text -> bool total", |_, _, a| {
+        ok(a[0].unwrap_map().get(a[1].unwrap_str()).is_some())
+    }));
     r.add(op("AnyMap ?| text[] -> bool total", |_, _, a| {
         let m = a[0].unwrap_map();
-        ok(a[1].unwrap_array().elements().iter().any(|k| if let Datum::String(k) = k { m.get(k).is_some() } else { false }))
+        ok(a[1]
+            .unwrap_array()
+            .elements()
+            .iter()
+            .any(|k| if let Datum::String(k) = k { m.get(k).is_some() } else { false }))
     }));
     r.add(op("AnyMap ?& text[] -> bool total", |_, _, a| {
         let m = a[0].unwrap_map();
-        ok(a[1].unwrap_array().elements().iter().all(|k| if let Datum::String(k) = k { m.get(k).is_some() } else { true }))
+        ok(a[1]
+            .unwrap_array()
+            .elements()
+            .iter()
+            .all(|k| if let Datum::String(k) = k { m.get(k).is_some() } else { true }))
     }));
     r.add(op("AnyMap @> AnyMap -> bool total", |_, _, a| ok(map_contains(a[0], a[1]))));
     r.add(op("AnyMap <@ AnyMap -> bool total", |_, _, a| ok(map_contains(a[1], a[0]))));
@@ -157,10 +175,12 @@ fn map_contains(x: Datum<'_>, y: Datum<'_>) -> bool {
 
 fn register_records(r: &mut Registry) {
     r.add(
-        f("hw_record(Any...) -> text notnull total internal", |_, arena, a| list(arena, a.iter().copied())).returning(|t| {
-            let fields = t.iter().enumerate().map(|(i, t)| (format!("f{}", i + 1), t.clone().nullable(true)));
-            ScalarType::Record { fields: fields.collect(), custom_id: None }
-        }),
+        f("hw_record(Any...) -> text notnull total internal", |_, arena, a| list(arena, a.iter().copied()))
+            .returning(|t| {
+                let fields =
+                    t.iter().enumerate().map(|(i, t)| (format!("f{}", i + 1), t.clone().nullable(true)));
+                ScalarType::Record { fields: fields.collect(), custom_id: None }
+            }),
     );
     // The field's position, from 0, is a literal; the caller sets the result type.
     r.add(f("hw_record_get(Any, int4) -> text nullable total internal", |_, _, a| {

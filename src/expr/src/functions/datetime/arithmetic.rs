@@ -27,13 +27,19 @@ fn minus<'a>(d: Datum<'a>, i: &Interval) -> EvalResult<'a> {
 }
 
 pub(super) fn register(r: &mut Registry) {
-    for s in ["date + interval -> timestamp", "timestamp + interval -> timestamp", "time + interval -> time total"] {
+    for s in
+        ["date + interval -> timestamp", "timestamp + interval -> timestamp", "time + interval -> time total"]
+    {
         r.add(op(s, |_, _, a| plus(a[0], &a[1].unwrap_interval())));
     }
-    for s in ["interval + date -> timestamp", "interval + timestamp -> timestamp", "interval + time -> time total"] {
+    for s in
+        ["interval + date -> timestamp", "interval + timestamp -> timestamp", "interval + time -> time total"]
+    {
         r.add(op(s, |_, _, a| plus(a[1], &a[0].unwrap_interval())));
     }
-    for s in ["date - interval -> timestamp", "timestamp - interval -> timestamp", "time - interval -> time total"] {
+    for s in
+        ["date - interval -> timestamp", "timestamp - interval -> timestamp", "time - interval -> time total"]
+    {
         r.add(op(s, |_, _, a| minus(a[0], &a[1].unwrap_interval())));
     }
     zoned!(r, op, "timestamptz + interval -> timestamptz stable", |tz, _cx, _arena, a| {
@@ -53,17 +59,27 @@ pub(super) fn register(r: &mut Registry) {
 }
 
 fn register_dates(r: &mut Registry) {
-    r.add(op("date + int4 -> date", |_, _, a| ok(a[0].unwrap_date().checked_add_days(a[1].unwrap_int32().into())?)));
-    r.add(op("int4 + date -> date", |_, _, a| ok(a[1].unwrap_date().checked_add_days(a[0].unwrap_int32().into())?)));
+    r.add(op("date + int4 -> date", |_, _, a| {
+        ok(a[0].unwrap_date().checked_add_days(a[1].unwrap_int32().into())?)
+    }));
+    r.add(op("int4 + date -> date", |_, _, a| {
+        ok(a[1].unwrap_date().checked_add_days(a[0].unwrap_int32().into())?)
+    }));
     r.add(op("date - int4 -> date", |_, _, a| {
         ok(a[0].unwrap_date().checked_add_days(-i64::from(a[1].unwrap_int32()))?)
     }));
     r.add(op("date - date -> int4", |_, _, a| ok(a[0].unwrap_date().checked_sub(a[1].unwrap_date())?)));
     r.add(op("date + time -> timestamp", |_, _, a| {
-        Ok(Datum::Timestamp(hw_repr::adt::CivilTimestamp::from_parts(a[0].unwrap_date(), a[1].unwrap_time())?))
+        Ok(Datum::Timestamp(hw_repr::adt::CivilTimestamp::from_parts(
+            a[0].unwrap_date(),
+            a[1].unwrap_time(),
+        )?))
     }));
     r.add(op("time + date -> timestamp", |_, _, a| {
-        Ok(Datum::Timestamp(hw_repr::adt::CivilTimestamp::from_parts(a[1].unwrap_date(), a[0].unwrap_time())?))
+        Ok(Datum::Timestamp(hw_repr::adt::CivilTimestamp::from_parts(
+            a[1].unwrap_date(),
+            a[0].unwrap_time(),
+        )?))
     }));
 }
 
@@ -102,23 +118,28 @@ fn register_intervals(r: &mut Registry) {
     }));
     r.add(f("justify_hours(interval) -> interval", |_, _, a| ok(a[0].unwrap_interval().justify_hours()?)));
     r.add(f("justify_days(interval) -> interval", |_, _, a| ok(a[0].unwrap_interval().justify_days()?)));
-    r.add(f("justify_interval(interval) -> interval", |_, _, a| ok(a[0].unwrap_interval().justify_interval()?)));
+    r.add(f("justify_interval(interval) -> interval", |_, _, a| {
+        ok(a[0].unwrap_interval().justify_interval()?)
+    }));
 }
 
 /// `OVERLAPS` (PostgreSQL manual 9.9): half-open spans, whose ends may be given in any order, or as intervals.
 fn register_overlaps(r: &mut Registry) {
     for s in [
-        "overlaps(date, date, date, date) -> bool lax", "overlaps(time, time, time, time) -> bool lax",
+        "overlaps(date, date, date, date) -> bool lax",
+        "overlaps(time, time, time, time) -> bool lax",
         "overlaps(timestamp, timestamp, timestamp, timestamp) -> bool lax",
         "overlaps(timestamptz, timestamptz, timestamptz, timestamptz) -> bool lax",
-        "overlaps(date, interval, date, interval) -> bool lax", "overlaps(time, interval, time, interval) -> bool lax",
+        "overlaps(date, interval, date, interval) -> bool lax",
+        "overlaps(time, interval, time, interval) -> bool lax",
         "overlaps(timestamp, interval, timestamp, interval) -> bool lax",
         "overlaps(timestamptz, interval, timestamptz, interval) -> bool lax",
         "overlaps(timestamp, interval, timestamp, timestamp) -> bool lax",
         "overlaps(timestamp, timestamp, timestamp, interval) -> bool lax",
         "overlaps(timestamptz, interval, timestamptz, timestamptz) -> bool lax",
         "overlaps(timestamptz, timestamptz, timestamptz, interval) -> bool lax",
-        "overlaps(time, interval, time, time) -> bool lax", "overlaps(time, time, time, interval) -> bool lax",
+        "overlaps(time, interval, time, time) -> bool lax",
+        "overlaps(time, time, time, interval) -> bool lax",
     ] {
         r.add(f(s, |_, _, a| overlaps(a)));
     }
@@ -133,7 +154,11 @@ fn overlaps<'a>(a: &[Datum<'a>]) -> EvalResult<'a> {
     let ((s1, e1), (s2, e2)) = if s1 <= s2 { ((s1, e1), (s2, e2)) } else { ((s2, e2), (s1, e1)) };
     Ok(match () {
         () if s1 == s2 && (e1.is_null() || e2.is_null()) => {
-            if e1.is_null() && e2.is_null() { Datum::Null } else { Datum::Bool(true) }
+            if e1.is_null() && e2.is_null() {
+                Datum::Null
+            } else {
+                Datum::Bool(true)
+            }
         }
         () if s1 == s2 => Datum::Bool(true),
         () if e1.is_null() => Datum::Null,

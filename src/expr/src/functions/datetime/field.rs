@@ -35,8 +35,10 @@ fn float<'a>(v: Option<numeric::Numeric>) -> EvalResult<'a> {
 
 pub(super) fn register(r: &mut Registry) {
     for s in [
-        "extract(text, date) -> numeric nullable", "extract(text, time) -> numeric",
-        "extract(text, timestamp) -> numeric nullable", "extract(text, interval) -> numeric",
+        "extract(text, date) -> numeric nullable",
+        "extract(text, time) -> numeric",
+        "extract(text, timestamp) -> numeric nullable",
+        "extract(text, interval) -> numeric",
     ] {
         r.add(f(s, |_, _, a| Ok(extract(a[0], a[1], &TimeZone::UTC)?.into())));
     }
@@ -44,7 +46,8 @@ pub(super) fn register(r: &mut Registry) {
         Ok(extract(a[0], a[1], tz)?.into())
     });
     for s in [
-        "date_part(text, time) -> float8", "date_part(text, timestamp) -> float8 nullable",
+        "date_part(text, time) -> float8",
+        "date_part(text, timestamp) -> float8 nullable",
         "date_part(text, interval) -> float8",
     ] {
         r.add(f(s, |_, _, a| float(extract(a[0], a[1], &TimeZone::UTC)?)));
@@ -58,7 +61,12 @@ pub(super) fn register(r: &mut Registry) {
     });
     register_trunc(r);
     register_zones(r);
-    for s in ["isfinite(date) -> bool total", "isfinite(timestamp) -> bool total", "isfinite(timestamptz) -> bool total", "isfinite(interval) -> bool total"] {
+    for s in [
+        "isfinite(date) -> bool total",
+        "isfinite(timestamp) -> bool total",
+        "isfinite(timestamptz) -> bool total",
+        "isfinite(interval) -> bool total",
+    ] {
         r.add(f(s, |_, _, a| {
             ok(match a[0] {
                 Datum::Date(d) => d.is_finite(),
@@ -87,7 +95,8 @@ fn register_trunc(r: &mut Registry) {
         bin(&a[0].unwrap_interval(), a[1].unwrap_timestamp(), a[2].unwrap_timestamp()).map(Datum::Timestamp)
     }));
     r.add(f("date_bin(interval, timestamptz, timestamptz) -> timestamptz", |_, _, a| {
-        bin(&a[0].unwrap_interval(), a[1].unwrap_timestamptz(), a[2].unwrap_timestamptz()).map(Datum::TimestampTz)
+        bin(&a[0].unwrap_interval(), a[1].unwrap_timestamptz(), a[2].unwrap_timestamptz())
+            .map(Datum::TimestampTz)
     }));
 }
 

@@ -157,7 +157,9 @@ impl Parts {
             "MON" | "Mon" | "mon" => cased(name, month.map_or("", |m| &MONTHS[m][..3])),
             "DAY" | "Day" | "day" => pad(cased(name, DAYS[self.weekday() as usize]), 9),
             "DY" | "Dy" | "dy" => cased(name, &DAYS[self.weekday() as usize][..3]),
-            "RM" | "rm" => pad(cased(if name == "RM" { "RM" } else { "rm" }, month.map_or("", |m| ROMAN_MONTHS[m])), 4),
+            "RM" | "rm" => {
+                pad(cased(if name == "RM" { "RM" } else { "rm" }, month.map_or("", |m| ROMAN_MONTHS[m])), 4)
+            }
             "TZ" => self.zone.as_ref().map_or(String::new(), |(_, z)| z.to_uppercase()),
             "tz" => self.zone.as_ref().map_or(String::new(), |(_, z)| z.to_lowercase()),
             "TZH" => format!("{sign}{hours:02}"),

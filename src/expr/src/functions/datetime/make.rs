@@ -16,12 +16,15 @@ fn date(year: i32, month: i32, day: i32) -> Result<Date, EvalError> {
         (Some(m), Some(d)) if year != 0 => Date::from_ymd(astronomical, m, d),
         _ => None,
     }
-    .ok_or_else(|| EvalError::new("22008", format!("date field value out of range: {year}-{month:02}-{day:02}")))
+    .ok_or_else(|| {
+        EvalError::new("22008", format!("date field value out of range: {year}-{month:02}-{day:02}"))
+    })
 }
 
 fn time(hour: i32, minute: i32, seconds: f64) -> Result<Time, EvalError> {
     let error = || {
-        let seconds = if seconds == seconds.trunc() { format!("{seconds:02.0}") } else { format!("{seconds:02}") };
+        let seconds =
+            if seconds == seconds.trunc() { format!("{seconds:02.0}") } else { format!("{seconds:02}") };
         EvalError::new("22008", format!("time field value out of range: {hour}:{minute:02}:{seconds}"))
     };
     let valid = (0..=24).contains(&hour)
@@ -31,7 +34,8 @@ fn time(hour: i32, minute: i32, seconds: f64) -> Result<Time, EvalError> {
     if !valid {
         return Err(error());
     }
-    let us = (i64::from(hour) * 60 + i64::from(minute)) * 60_000_000 + (seconds * 1e6).round_ties_even() as i64;
+    let us =
+        (i64::from(hour) * 60 + i64::from(minute)) * 60_000_000 + (seconds * 1e6).round_ties_even() as i64;
     Time::from_us(us).map_err(|_| error())
 }
 
@@ -51,15 +55,21 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("make_timestamp(int4, int4, int4, int4, int4, float8) -> timestamp", |_, _, a| {
         timestamp(a).map(Datum::Timestamp)
     }));
-    zoned!(r, f, "make_timestamptz(int4, int4, int4, int4, int4, float8) -> timestamptz stable", |tz, _cx, _arena, a| {
-        Ok(Datum::TimestampTz(tz.to_utc(timestamp(a)?)?))
-    });
+    zoned!(
+        r,
+        f,
+        "make_timestamptz(int4, int4, int4, int4, int4, float8) -> timestamptz stable",
+        |tz, _cx, _arena, a| Ok(Datum::TimestampTz(tz.to_utc(timestamp(a)?)?))
+    );
     r.add(f("make_timestamptz(int4, int4, int4, int4, int4, float8, text) -> timestamptz", |_, _, a| {
         Ok(Datum::TimestampTz(TimeZone::parse(a[6].unwrap_str())?.to_utc(timestamp(a)?)?))
     }));
     for s in [
-        "make_interval() -> interval", "make_interval(int4) -> interval", "make_interval(int4, int4) -> interval",
-        "make_interval(int4, int4, int4) -> interval", "make_interval(int4, int4, int4, int4) -> interval",
+        "make_interval() -> interval",
+        "make_interval(int4) -> interval",
+        "make_interval(int4, int4) -> interval",
+        "make_interval(int4, int4, int4) -> interval",
+        "make_interval(int4, int4, int4, int4) -> interval",
         "make_interval(int4, int4, int4, int4, int4) -> interval",
         "make_interval(int4, int4, int4, int4, int4, int4) -> interval",
         "make_interval(int4, int4, int4, int4, int4, int4, float8) -> interval",

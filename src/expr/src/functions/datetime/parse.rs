@@ -68,7 +68,11 @@ impl Reader<'_> {
     }
 
     /// One of some words, in any case; the longest that fits.
-    fn word<'w>(&mut self, name: &str, words: impl Iterator<Item = (i64, &'w str)>) -> Result<i64, EvalError> {
+    fn word<'w>(
+        &mut self,
+        name: &str,
+        words: impl Iterator<Item = (i64, &'w str)>,
+    ) -> Result<i64, EvalError> {
         self.skip_blanks();
         let fits = |w: &str| self.rest.get(..w.len()).is_some_and(|h| h.eq_ignore_ascii_case(w));
         let found = words.filter(|(_, w)| fits(w)).max_by_key(|(_, w)| w.len());
@@ -79,7 +83,8 @@ impl Reader<'_> {
             }
             None => {
                 let shown: String = self.rest.chars().take(name.len()).collect();
-                Err(invalid(&shown, name).with_detail("The given value did not match any of the allowed values for this field."))
+                Err(invalid(&shown, name)
+                    .with_detail("The given value did not match any of the allowed values for this field."))
             }
         }
     }
@@ -280,8 +285,11 @@ impl Found {
         let mut hour = self.hour;
         if self.twelve || self.half.is_some() {
             if !(1..=12).contains(&hour) {
-                return Err(EvalError::new("22007", format!("hour \"{hour}\" is invalid for the 12-hour clock"))
-                    .with_hint("Use the 24-hour clock, or give an hour between 1 and 12."));
+                return Err(EvalError::new(
+                    "22007",
+                    format!("hour \"{hour}\" is invalid for the 12-hour clock"),
+                )
+                .with_hint("Use the 24-hour clock, or give an hour between 1 and 12."));
             }
             match self.half {
                 Some(true) if hour < 12 => hour += 12,
@@ -289,7 +297,8 @@ impl Found {
                 _ => {}
             }
         }
-        let valid = (0..24).contains(&hour) && (0..60).contains(&self.minute) && (0..60).contains(&self.second);
+        let valid =
+            (0..24).contains(&hour) && (0..60).contains(&self.minute) && (0..60).contains(&self.second);
         if !valid {
             return Err(out_of_range(text));
         }

@@ -11,30 +11,60 @@ pub(super) enum Node {
     Literal(char),
 }
 
-/// Patterns, longer ones before those that they begin with. Names that differ by case only are all listed.
+/// Patterns; of several that fit the longest counts. Names that differ by case only are all listed.
 const FIELDS: &[&str] = &[
-    "SSSSS", "SSSS", "Y,YYY", "YYYY", "IYYY", "YYY", "IYY", "YY", "IY", "Y", "I", "HH24", "HH12", "HH", "MI", "SS",
-    "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "A.M.", "a.m.", "P.M.", "p.m.", "AM", "am", "PM", "pm",
-    "B.C.", "b.c.", "A.D.", "a.d.", "BC", "bc", "AD", "ad", "MONTH", "Month", "month", "MON", "Mon", "mon", "MM",
-    "DAY", "Day", "day", "DY", "Dy", "dy", "IDDD", "DDD", "DD", "ID", "D", "IW", "WW", "W", "CC", "J", "Q", "RM",
-    "rm", "TZH", "TZM", "TZ", "tz", "OF",
+    "SSSSS", "SSSS", "Y,YYY", "YYYY", "IYYY", "YYY", "IYY", "YY", "IY", "Y", "I", "HH24", "HH12", "HH", "MI",
+    "SS", "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "A.M.", "a.m.", "P.M.", "p.m.", "AM", "am",
+    "PM", "pm", "B.C.", "b.c.", "A.D.", "a.d.", "BC", "bc", "AD", "ad", "MONTH", "Month", "month", "MON",
+    "Mon", "mon", "MM", "DAY", "Day", "day", "DY", "Dy", "dy", "IDDD", "DDD", "DD", "ID", "D", "IW", "WW",
+    "W", "CC", "J", "Q", "RM", "rm", "TZH", "TZM", "TZ", "tz", "OF",
 ];
 
 /// Patterns whose case means something; all others are known in any case.
 fn case_matters(name: &str) -> bool {
     matches!(
         name,
-        "MONTH" | "Month" | "month" | "MON" | "Mon" | "mon" | "DAY" | "Day" | "day" | "DY" | "Dy" | "dy" | "RM"
-            | "rm" | "TZ" | "tz" | "AM" | "am" | "PM" | "pm" | "A.M." | "a.m." | "P.M." | "p.m." | "BC" | "bc"
-            | "AD" | "ad" | "B.C." | "b.c." | "A.D." | "a.d."
+        "MONTH"
+            | "Month"
+            | "month"
+            | "MON"
+            | "Mon"
+            | "mon"
+            | "DAY"
+            | "Day"
+            | "day"
+            | "DY"
+            | "Dy"
+            | "dy"
+            | "RM"
+            | "rm"
+            | "TZ"
+            | "tz"
+            | "AM"
+            | "am"
+            | "PM"
+            | "pm"
+            | "A.M."
+            | "a.m."
+            | "P.M."
+            | "p.m."
+            | "BC"
+            | "bc"
+            | "AD"
+            | "ad"
+            | "B.C."
+            | "b.c."
+            | "A.D."
+            | "a.d."
     )
 }
 
 fn field(rest: &str) -> Option<&'static str> {
-    FIELDS.iter().copied().find(|f| {
+    let fits = |f: &&'static str| {
         let Some(head) = rest.get(..f.len()) else { return false };
         if case_matters(f) { head == *f } else { head.eq_ignore_ascii_case(f) }
-    })
+    };
+    FIELDS.iter().copied().filter(fits).max_by_key(|f| f.len())
 }
 
 /// Reads a template.
@@ -48,7 +78,12 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
             rest = after;
             continue;
         }
-        if let Some(after) = ["FX", "fx", "TM", "tm"].iter().find_map(|p| rest.strip_prefix(p)) {
+        if let Some(after) = ["TM", "tm"].iter().find_map(|p| rest.strip_prefix(p)) {
+            fill = false;
+            rest = after;
+            continue;
+        }
+        if let Some(after) = rest.strip_prefix("FX").or_else(|| rest.strip_prefix("fx")) {
             rest = after;
             continue;
         }
@@ -99,10 +134,21 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
 }
 
 pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
-pub(super) const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(super) const DAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 pub(super) const ROMAN_MONTHS: [&str; 12] =
     ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
 

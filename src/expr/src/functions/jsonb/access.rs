@@ -31,7 +31,9 @@ fn textual<'a>(d: Option<Datum<'a>>, arena: &'a RowArena) -> Datum<'a> {
 /// Whether `a @> b`. An array may contain a bare scalar, at the top only.
 fn contains(a: Datum<'_>, b: Datum<'_>, top: bool) -> bool {
     match (a, b) {
-        (Datum::Map(a), Datum::Map(b)) => b.iter().all(|(k, v)| a.get(k).is_some_and(|x| contains(x, v, false))),
+        (Datum::Map(a), Datum::Map(b)) => {
+            b.iter().all(|(k, v)| a.get(k).is_some_and(|x| contains(x, v, false)))
+        }
         (Datum::List(a), Datum::List(b)) => b.iter().all(|v| a.iter().any(|x| contains(x, v, false))),
         (Datum::List(a), b) if top && !matches!(b, Datum::Map(_)) => a.iter().any(|x| x == b),
         (Datum::Map(_) | Datum::List(_), _) | (_, Datum::Map(_) | Datum::List(_)) => false,
@@ -52,7 +54,9 @@ pub(super) fn register(r: &mut Registry) {
     for s in ["jsonb -> text -> jsonb nullable total"] {
         r.add(op(s, |_, _, a| Ok(field(a[0], a[1].unwrap_str()).unwrap_or(Datum::Null))));
     }
-    r.add(op("jsonb ->> text -> text nullable total", |_, arena, a| Ok(textual(field(a[0], a[1].unwrap_str()), arena))));
+    r.add(op("jsonb ->> text -> text nullable total", |_, arena, a| {
+        Ok(textual(field(a[0], a[1].unwrap_str()), arena))
+    }));
     for s in ["jsonb -> int4 -> jsonb nullable total", "jsonb -> int8 -> jsonb nullable total"] {
         r.add(op(s, |_, _, a| Ok(indexed(a[0], a[1]).unwrap_or(Datum::Null))));
     }
@@ -77,10 +81,18 @@ pub(super) fn register(r: &mut Registry) {
     r.add(op("jsonb <@ jsonb -> bool total", |_, _, a| ok(contains(a[1], a[0], true))));
     r.add(op("jsonb ? text -> bool total", |_, _, a| ok(exists(a[0], a[1].unwrap_str()))));
     r.add(op("jsonb ?| text[] -> bool total", |_, _, a| {
-        ok(a[1].unwrap_array().elements().iter().any(|k| if let Datum::String(k) = k { exists(a[0], k) } else { false }))
+        ok(a[1]
+            .unwrap_array()
+            .elements()
+            .iter()
+            .any(|k| if let Datum::String(k) = k { exists(a[0], k) } else { false }))
     }));
     r.add(op("jsonb ?& text[] -> bool total", |_, _, a| {
-        ok(a[1].unwrap_array().elements().iter().all(|k| if let Datum::String(k) = k { exists(a[0], k) } else { true }))
+        ok(a[1]
+            .unwrap_array()
+            .elements()
+            .iter()
+            .all(|k| if let Datum::String(k) = k { exists(a[0], k) } else { true }))
     }));
     r.add(f("jsonb_typeof(jsonb) -> text total", |_, _, a| ok(kind(a[0]))));
     r.add(f("jsonb_array_length(jsonb) -> int4", |_, _, a| match a[0] {

@@ -10,17 +10,28 @@ use crate::functions::string::write_value;
 use crate::functions::{fail, invalid_parameter};
 
 pub(super) fn register(r: &mut Registry) {
-    for s in ["to_jsonb(Any) -> jsonb stable", "to_json(Any) -> jsonb stable", "row_to_json(Any) -> jsonb stable", "array_to_json(Any) -> jsonb stable"] {
+    for s in [
+        "to_jsonb(Any) -> jsonb stable",
+        "to_json(Any) -> jsonb stable",
+        "row_to_json(Any) -> jsonb stable",
+        "array_to_json(Any) -> jsonb stable",
+    ] {
         r.add(f(s, |cx, arena, a| arena.try_make_datum(|p| pack_json(a[0], &cx.types.args[0], p))));
     }
-    for s in ["jsonb_build_array(Any...) -> jsonb notnull stable", "json_build_array(Any...) -> jsonb notnull stable"] {
+    for s in [
+        "jsonb_build_array(Any...) -> jsonb notnull stable",
+        "json_build_array(Any...) -> jsonb notnull stable",
+    ] {
         r.add(f(s, |cx, arena, a| {
             arena.try_make_datum(|p| {
                 p.push_list_with(|p| a.iter().zip(&cx.types.args).try_for_each(|(d, t)| pack_json(*d, t, p)))
             })
         }));
     }
-    for s in ["jsonb_build_object(Any...) -> jsonb notnull stable", "json_build_object(Any...) -> jsonb notnull stable"] {
+    for s in [
+        "jsonb_build_object(Any...) -> jsonb notnull stable",
+        "json_build_object(Any...) -> jsonb notnull stable",
+    ] {
         r.add(f(s, |cx, arena, a| {
             if a.len() % 2 != 0 {
                 return Err(invalid_parameter("argument list must have even number of elements").with_hint(

@@ -51,7 +51,13 @@ enum Change<'d> {
 }
 
 /// Packs `d` changed at a path.
-fn change(d: Datum<'_>, path: &[&str], depth: usize, c: Change<'_>, p: &mut RowPacker<'_>) -> Result<(), EvalError> {
+fn change(
+    d: Datum<'_>,
+    path: &[&str],
+    depth: usize,
+    c: Change<'_>,
+    p: &mut RowPacker<'_>,
+) -> Result<(), EvalError> {
     let Some((step, rest)) = path.split_first() else {
         p.push(d);
         return Ok(());
@@ -105,7 +111,10 @@ fn change_array(
     p: &mut RowPacker<'_>,
 ) -> Result<(), EvalError> {
     let index: i32 = step.trim().parse().map_err(|_| {
-        EvalError::new("22P02", format!("path element at position {} is not an integer: \"{step}\"", depth + 1))
+        EvalError::new(
+            "22P02",
+            format!("path element at position {} is not an integer: \"{step}\"", depth + 1),
+        )
     })?;
     let at = position(index.into(), items.len());
     let mut rows: Vec<Row> = items.iter().map(|d| Row::pack_slice(&[*d])).collect();
@@ -126,14 +135,22 @@ fn change_array(
         (true, Some(at), Change::Insert { value, after }) => {
             rows.insert(at + usize::from(after), Row::pack_slice(&[value]));
         }
-        (true, None, Change::Set { value, create: true } | Change::Insert { value, .. }) => edge(value, &mut rows),
+        (true, None, Change::Set { value, create: true } | Change::Insert { value, .. }) => {
+            edge(value, &mut rows)
+        }
         _ => {}
     }
     p.push_list_with(|p| rows.iter().for_each(|r| p.extend_packed(r.data())));
     Ok(())
 }
 
-fn changed<'a>(arena: &'a hw_repr::RowArena, d: Datum<'a>, at: Datum<'a>, c: Change<'a>, what: &str) -> EvalResult<'a> {
+fn changed<'a>(
+    arena: &'a hw_repr::RowArena,
+    d: Datum<'a>,
+    at: Datum<'a>,
+    c: Change<'a>,
+    what: &str,
+) -> EvalResult<'a> {
     if !matches!(d, Datum::Map(_) | Datum::List(_)) {
         return fail("22023", format!("cannot {what} scalar"));
     }
@@ -162,13 +179,16 @@ pub(super) fn register(r: &mut Registry) {
     r.add(op("jsonb - text -> jsonb", |_, arena, a| delete_keys(arena, a[0], &[a[1].unwrap_str()])));
     r.add(op("jsonb - text[] -> jsonb", |_, arena, a| {
         let keys = a[1].unwrap_array().elements();
-        let keys: Vec<&str> = keys.iter().filter_map(|k| if let Datum::String(s) = k { Some(s) } else { None }).collect();
+        let keys: Vec<&str> =
+            keys.iter().filter_map(|k| if let Datum::String(s) = k { Some(s) } else { None }).collect();
         delete_keys(arena, a[0], &keys)
     }));
     r.add(op("jsonb - int4 -> jsonb", |_, arena, a| match a[0] {
         Datum::List(l) => {
             let gone = position(a[1].unwrap_int32().into(), l.iter().count());
-            Ok(arena.make_datum(|p| p.push_list(l.iter().enumerate().filter(|(i, _)| Some(*i) != gone).map(|(_, d)| d))))
+            Ok(arena.make_datum(|p| {
+                p.push_list(l.iter().enumerate().filter(|(i, _)| Some(*i) != gone).map(|(_, d)| d))
+            }))
         }
         Datum::Map(_) => fail("22023", "cannot delete from object using integer index"),
         _ => fail("22023", "cannot delete from scalar"),
@@ -176,18 +196,24 @@ pub(super) fn register(r: &mut Registry) {
     for s in ["jsonb_delete_path(jsonb, text[]) -> jsonb"] {
         r.add(f(s, |_, arena, a| changed(arena, a[0], a[1], Change::Delete, "delete path in")));
     }
-    r.add(op("jsonb #- text[] -> jsonb", |_, arena, a| changed(arena, a[0], a[1], Change::Delete, "delete path in")));
+    r.add(op("jsonb #- text[] -> jsonb", |_, arena, a| {
+        changed(arena, a[0], a[1], Change::Delete, "delete path in")
+    }));
     for s in ["jsonb_set(jsonb, text[], jsonb) -> jsonb", "jsonb_set(jsonb, text[], jsonb, bool) -> jsonb"] {
         r.add(f(s, |_, arena, a| {
             let create = a.get(3).is_none_or(Datum::unwrap_bool);
             changed(arena, a[0], a[1], Change::Set { value: a[2], create }, "set path in")
         }));
     }
-    for s in ["jsonb_insert(jsonb, text[], jsonb) -> jsonb", "jsonb_insert(jsonb, text[], jsonb, bool) -> jsonb"] {
+    for s in
+        ["jsonb_insert(jsonb, text[], jsonb) -> jsonb", "jsonb_insert(jsonb, text[], jsonb, bool) -> jsonb"]
+    {
         r.add(f(s, |_, arena, a| {
             let after = a.get(3).is_some_and(Datum::unwrap_bool);
             changed(arena, a[0], a[1], Change::Insert { value: a[2], after }, "set path in")
         }));
     }
-    r.add(f("jsonb_strip_nulls(jsonb) -> jsonb total", |_, arena, a| Ok(arena.make_datum(|p| strip_nulls(a[0], p)))));
+    r.add(f("jsonb_strip_nulls(jsonb) -> jsonb total", |_, arena, a| {
+        Ok(arena.make_datum(|p| strip_nulls(a[0], p)))
+    }));
 }

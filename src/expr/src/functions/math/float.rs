@@ -119,7 +119,9 @@ pub(super) fn register(r: &mut Registry) {
         r.add(f(s, power));
     }
     r.add(op("float8 ^ float8 -> float8", power));
-    r.add(f("atan2(float8, float8) -> float8 total", |_, _, a| ok(a[0].unwrap_float64().0.atan2(a[1].unwrap_float64().0))));
+    r.add(f("atan2(float8, float8) -> float8 total", |_, _, a| {
+        ok(a[0].unwrap_float64().0.atan2(a[1].unwrap_float64().0))
+    }));
     r.add(f("atan2d(float8, float8) -> float8 total", |_, _, a| {
         ok(degrees(a[0].unwrap_float64().0.atan2(a[1].unwrap_float64().0)))
     }));
@@ -182,7 +184,9 @@ fn places(d: Datum<'_>) -> i32 {
 
 fn register_rounding(r: &mut Registry) {
     r.add(f("round(numeric) -> numeric", |_, _, a| ok(numeric::round(&a[0].unwrap_numeric(), 0)?)));
-    r.add(f("round(numeric, int4) -> numeric", |_, _, a| ok(numeric::round(&a[0].unwrap_numeric(), places(a[1]))?)));
+    r.add(f("round(numeric, int4) -> numeric", |_, _, a| {
+        ok(numeric::round(&a[0].unwrap_numeric(), places(a[1]))?)
+    }));
     r.add(f("trunc(numeric) -> numeric total", |_, _, a| ok(numeric::trunc(&a[0].unwrap_numeric(), 0))));
     r.add(f("trunc(numeric, int4) -> numeric total", |_, _, a| {
         ok(numeric::trunc(&a[0].unwrap_numeric(), places(a[1])))
@@ -202,7 +206,9 @@ fn register_rounding(r: &mut Registry) {
         let n = a[0].unwrap_numeric();
         Ok(if n.0.is_special() { Datum::Null } else { Datum::Int32(numeric::min_scale(&n) as i32) })
     }));
-    r.add(f("trim_scale(numeric) -> numeric total", |_, _, a| ok(numeric::trim_scale(&a[0].unwrap_numeric()))));
+    r.add(f("trim_scale(numeric) -> numeric total", |_, _, a| {
+        ok(numeric::trim_scale(&a[0].unwrap_numeric()))
+    }));
 }
 
 fn register_buckets(r: &mut Registry) {
@@ -243,7 +249,8 @@ fn register_buckets(r: &mut Registry) {
         if low == high {
             return fail("2201G", "lower bound cannot equal upper bound");
         }
-        let ((from, to), outside) = if low < high { ((low, x), (x < low, x >= high)) } else { ((x, low), (x > low, x <= high)) };
+        let ((from, to), outside) =
+            if low < high { ((low, x), (x < low, x >= high)) } else { ((x, low), (x > low, x <= high)) };
         if outside.0 {
             return ok(0);
         }

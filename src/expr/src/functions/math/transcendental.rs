@@ -18,6 +18,9 @@ const MIN_SIGNIFICANT_DIGITS: i64 = 16;
 fn context() -> Context<Wide> {
     let mut cx = Context::<Wide>::default();
     cx.set_rounding(Rounding::HalfUp);
+    // The mathematical functions of decNumber refuse wider ranges of the exponent.
+    cx.set_max_exponent(99_999).expect("a valid exponent");
+    cx.set_min_exponent(-99_999).expect("a valid exponent");
     cx
 }
 
@@ -69,7 +72,7 @@ fn sqrt<'a>(_: &EvalCx<'_>, _: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> 
         return fail("2201F", "cannot take square root of a negative number");
     }
     // Half of the digits before the point.
-    let whole = (weight(&n) + 1) * 2;
+    let whole = (weight(&n) + 1) * 2 - 1;
     let scale = (MIN_SIGNIFICANT_DIGITS - whole).max(numeric::scale(&n).into()).max(0);
     ok(sqrt_to_scale(&n, scale.min(39) as u32)?)
 }
@@ -139,7 +142,8 @@ fn log(base: &Numeric, n: &Numeric) -> Result<Numeric, EvalError> {
     cx.div(&mut x, &b);
     let result = (ln_f64(n) / ln_f64(base)).abs();
     let digits = if result > 0.0 { result.log10() as i64 } else { 0 };
-    let scale = (MIN_SIGNIFICANT_DIGITS - digits).max(numeric::scale(base).into()).max(numeric::scale(n).into());
+    let scale =
+        (MIN_SIGNIFICANT_DIGITS - digits).max(numeric::scale(base).into()).max(numeric::scale(n).into());
     finish(x, scale.max(0))
 }
 
@@ -167,7 +171,11 @@ fn power<'a>(_: &EvalCx<'_>, _: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a>
     if digits > 40.0 {
         return Err(overflow());
     }
-    let scale = (MIN_SIGNIFICANT_DIGITS - digits.max(-2000.0) as i64).max(scales).max(0);
+    let scale = if integral {
+        MIN_SIGNIFICANT_DIGITS.max(numeric::scale(&x).into())
+    } else {
+        (MIN_SIGNIFICANT_DIGITS - digits.max(-2000.0) as i64).max(scales).max(0)
+    };
     let mut d = wide(&x);
     context().pow(&mut d, &wide(&y));
     ok(finish(d, scale)?)
@@ -197,7 +205,9 @@ pub(super) fn register(r: &mut Registry) {
     for s in ["log(numeric) -> numeric", "log10(numeric) -> numeric"] {
         r.add(f(s, |_, _, a| ok(log(&numeric::from_i64(10), &a[0].unwrap_numeric())?)));
     }
-    r.add(f("log(numeric, numeric) -> numeric", |_, _, a| ok(log(&a[0].unwrap_numeric(), &a[1].unwrap_numeric())?)));
+    r.add(f("log(numeric, numeric) -> numeric", |_, _, a| {
+        ok(log(&a[0].unwrap_numeric(), &a[1].unwrap_numeric())?)
+    }));
     for s in ["power(numeric, numeric) -> numeric", "pow(numeric, numeric) -> numeric"] {
         r.add(f(s, power));
     }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use hw_repr::{Datum, RowArena};
 use unicode_normalization::UnicodeNormalization;
 
+use super::basic::{lower, upper};
 use super::{slice_chars, write_value};
 use crate::error::EvalError;
 use crate::func::{EvalCx, Registry};
@@ -49,7 +50,7 @@ fn initcap(s: &str) -> String {
     let mut out = String::with_capacity(s.len());
     let mut inside = false;
     for c in s.chars() {
-        if inside { out.extend(c.to_lowercase()) } else { out.extend(c.to_uppercase()) }
+        out.push(if inside { lower(c) } else { upper(c) });
         inside = c.is_alphanumeric();
     }
     out
@@ -57,20 +58,157 @@ fn initcap(s: &str) -> String {
 
 /// Words that an identifier must be quoted for (reserved or restricted in PostgreSQL).
 const KEYWORDS: &[&str] = &[
-    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "between", "bigint",
-    "binary", "bit", "boolean", "both", "case", "cast", "char", "character", "check", "coalesce", "collate", "collation",
-    "column", "concurrently", "constraint", "create", "cross", "current_catalog", "current_date", "current_role",
-    "current_schema", "current_time", "current_timestamp", "current_user", "dec", "decimal", "default", "deferrable",
-    "desc", "distinct", "do", "else", "end", "except", "exists", "extract", "false", "fetch", "float", "for", "foreign",
-    "freeze", "from", "full", "grant", "greatest", "group", "grouping", "having", "ilike", "in", "initially", "inner",
-    "inout", "int", "integer", "intersect", "interval", "into", "is", "isnull", "join", "lateral", "leading", "least",
-    "left", "like", "limit", "localtime", "localtimestamp", "national", "natural", "nchar", "none", "normalize", "not",
-    "notnull", "null", "nullif", "numeric", "offset", "on", "only", "or", "order", "out", "outer", "overlaps", "overlay",
-    "placing", "position", "precision", "primary", "real", "references", "returning", "right", "row", "select",
-    "session_user", "setof", "similar", "smallint", "some", "substring", "symmetric", "table", "tablesample", "then",
-    "time", "timestamp", "to", "trailing", "treat", "trim", "true", "union", "unique", "user", "using", "values",
-    "varchar", "variadic", "verbose", "when", "where", "window", "with", "xmlattributes", "xmlconcat", "xmlelement",
-    "xmlexists", "xmlforest", "xmlnamespaces", "xmlparse", "xmlpi", "xmlroot", "xmlserialize", "xmltable",
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "between",
+    "bigint",
+    "binary",
+    "bit",
+    "boolean",
+    "both",
+    "case",
+    "cast",
+    "char",
+    "character",
+    "check",
+    "coalesce",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "dec",
+    "decimal",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "extract",
+    "false",
+    "fetch",
+    "float",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "greatest",
+    "group",
+    "grouping",
+    "having",
+    "ilike",
+    "in",
+    "initially",
+    "inner",
+    "inout",
+    "int",
+    "integer",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "lateral",
+    "leading",
+    "least",
+    "left",
+    "like",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "national",
+    "natural",
+    "nchar",
+    "none",
+    "normalize",
+    "not",
+    "notnull",
+    "null",
+    "nullif",
+    "numeric",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "out",
+    "outer",
+    "overlaps",
+    "overlay",
+    "placing",
+    "position",
+    "precision",
+    "primary",
+    "real",
+    "references",
+    "returning",
+    "right",
+    "row",
+    "select",
+    "session_user",
+    "setof",
+    "similar",
+    "smallint",
+    "some",
+    "substring",
+    "symmetric",
+    "table",
+    "tablesample",
+    "then",
+    "time",
+    "timestamp",
+    "to",
+    "trailing",
+    "treat",
+    "trim",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "values",
+    "varchar",
+    "variadic",
+    "verbose",
+    "when",
+    "where",
+    "window",
+    "with",
+    "xmlattributes",
+    "xmlconcat",
+    "xmlelement",
+    "xmlexists",
+    "xmlforest",
+    "xmlnamespaces",
+    "xmlparse",
+    "xmlpi",
+    "xmlroot",
+    "xmlserialize",
+    "xmltable",
 ];
 
 fn quote_ident(s: &str) -> String {
@@ -105,14 +243,17 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
         }
         let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
         let unterminated = || {
-            invalid_parameter("unterminated format() type specifier").with_hint("For a single \"%\" use \"%%\".")
+            invalid_parameter("unterminated format() type specifier")
+                .with_hint("For a single \"%\" use \"%%\".")
         };
         let mut position = None;
         let n = digits(rest);
         if n > 0 && rest[n..].starts_with('$') {
             position = rest[..n].parse::<usize>().ok();
             if position == Some(0) {
-                return Err(invalid_parameter("format specifies argument 0, but arguments are numbered from 1"));
+                return Err(invalid_parameter(
+                    "format specifies argument 0, but arguments are numbered from 1",
+                ));
             }
             rest = &rest[n + 1..];
         }
@@ -220,25 +361,32 @@ pub(super) fn register(r: &mut Registry) {
     }));
     r.add(f("initcap(text) -> text total", |_, arena, a| text(arena, initcap(a[0].unwrap_str()))));
     r.add(f("translate(text, text, text) -> text total", |_, arena, a| {
-        let (from, to): (Vec<char>, Vec<char>) = (a[1].unwrap_str().chars().collect(), a[2].unwrap_str().chars().collect());
+        let (from, to): (Vec<char>, Vec<char>) =
+            (a[1].unwrap_str().chars().collect(), a[2].unwrap_str().chars().collect());
         let map = |c: char| match from.iter().position(|x| *x == c) {
             Some(at) => to.get(at).copied(),
             None => Some(c),
         };
         text(arena, a[0].unwrap_str().chars().filter_map(map).collect::<String>())
     }));
-    r.add(f("ascii(text) -> int4 total", |_, _, a| ok(a[0].unwrap_str().chars().next().map_or(0, |c| c as i32))));
+    r.add(f("ascii(text) -> int4 total", |_, _, a| {
+        ok(a[0].unwrap_str().chars().next().map_or(0, |c| c as i32))
+    }));
     r.add(f("chr(int4) -> text", |_, arena, a| match a[0].unwrap_int32() {
         0 => fail("54000", "null character not permitted"),
         n if n < 0 => fail("54000", "character number must be positive"),
         n => match char::from_u32(n as u32) {
             Some(c) => text(arena, c.to_string()),
-            None if n > 0x0010_FFFF => fail("54000", format!("requested character too large for encoding: {n}")),
+            None if n > 0x0010_FFFF => {
+                fail("54000", format!("requested character too large for encoding: {n}"))
+            }
             None => fail("54000", format!("requested character not valid for encoding: {n}")),
         },
     }));
     r.add(f("quote_ident(text) -> text total", |_, arena, a| text(arena, quote_ident(a[0].unwrap_str()))));
-    r.add(f("quote_literal(text) -> text total", |_, arena, a| text(arena, quote_literal(a[0].unwrap_str()))));
+    r.add(f("quote_literal(text) -> text total", |_, arena, a| {
+        text(arena, quote_literal(a[0].unwrap_str()))
+    }));
     r.add(f("quote_nullable(text) -> text notnull total", |_, arena, a| match a[0] {
         Datum::String(s) => text(arena, quote_literal(s)),
         _ => ok("NULL"),
@@ -249,7 +397,9 @@ pub(super) fn register(r: &mut Registry) {
         r.add(f(s, |_, arena, a| overlay(arena, a)));
     }
     r.add(f("normalize(text) -> text", |_, arena, a| text(arena, normalize(a[0].unwrap_str(), "NFC")?)));
-    r.add(f("normalize(text, text) -> text", |_, arena, a| text(arena, normalize(a[0].unwrap_str(), a[1].unwrap_str())?)));
+    r.add(f("normalize(text, text) -> text", |_, arena, a| {
+        text(arena, normalize(a[0].unwrap_str(), a[1].unwrap_str())?)
+    }));
     for s in ["is_normalized(text) -> bool", "is_normalized(text, text) -> bool"] {
         r.add(f(s, |_, _, a| {
             let form = a.get(1).map_or("NFC", Datum::unwrap_str);
@@ -264,8 +414,10 @@ pub(super) fn register(r: &mut Registry) {
 }
 
 fn unistr<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
-    let bad = || EvalError::new("42601", "invalid Unicode escape")
-        .with_hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.");
+    let bad = || {
+        EvalError::new("42601", "invalid Unicode escape")
+            .with_hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
+    };
     let mut out = String::new();
     let mut rest = s;
     while let Some(at) = rest.find('\\') {
@@ -292,7 +444,9 @@ fn unistr<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
 }
 
 fn parse_ident<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
-    let bad = |detail: &str| invalid_parameter(format!("string is not a valid identifier: \"{s}\"")).with_detail(detail);
+    let bad = |detail: &str| {
+        invalid_parameter(format!("string is not a valid identifier: \"{s}\"")).with_detail(detail)
+    };
     let mut parts: Vec<String> = vec![];
     let mut rest = s.trim();
     loop {
@@ -317,9 +471,13 @@ fn parse_ident<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
             parts.push(part);
             rest = tail;
         } else {
-            let len = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+            let len =
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
             if len == 0 || rest.starts_with(|c: char| c.is_ascii_digit() || c == '$') {
-                return Err(bad(&format!("No valid identifier {} \".\".", if parts.is_empty() { "before" } else { "after" })));
+                return Err(bad(&format!(
+                    "No valid identifier {} \".\".",
+                    if parts.is_empty() { "before" } else { "after" }
+                )));
             }
             parts.push(rest[..len].to_lowercase());
             rest = &rest[len..];

@@ -2,8 +2,8 @@
 
 mod basic;
 mod edit;
-mod number_format;
 pub(crate) mod like;
+mod number_format;
 pub(crate) mod regex;
 mod similar;
 

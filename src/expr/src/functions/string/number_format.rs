@@ -119,8 +119,19 @@ fn parse(template: &str) -> Result<Template, EvalError> {
 
 fn roman(n: &Numeric, upper: bool, fill: bool) -> String {
     const PARTS: [(i32, &str); 13] = [
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
-        (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
     ];
     let mut out = String::new();
     match numeric::to_i32(n) {
@@ -194,7 +205,8 @@ fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> S
     let whole = whole.unwrap_or(&hashes).as_bytes();
     // Digits before this are blank.
     let significant = whole.iter().position(|b| *b != b'0').unwrap_or(places);
-    let zeros = t.tokens.iter().filter(|k| matches!(k, Token::Nine | Token::Zero)).position(|k| *k == Token::Zero);
+    let zeros =
+        t.tokens.iter().filter(|k| matches!(k, Token::Nine | Token::Zero)).position(|k| *k == Token::Zero);
     let mut first = zeros.map_or(significant, |z| z.min(significant));
     if first >= places && places > 0 && t.fraction == 0 {
         first = places - 1;
@@ -203,14 +215,21 @@ fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> S
     let kept_fraction = if t.fill {
         t.fraction
     } else {
-        let last_zero = t.tokens.iter().skip_while(|k| **k != Token::Point).filter(|k| matches!(k, Token::Nine | Token::Zero));
-        let forced = last_zero.enumerate().filter(|(_, k)| **k == Token::Zero).map(|(i, _)| i + 1).last().unwrap_or(0);
+        let last_zero = t
+            .tokens
+            .iter()
+            .skip_while(|k| **k != Token::Point)
+            .filter(|k| matches!(k, Token::Nine | Token::Zero));
+        let forced =
+            last_zero.enumerate().filter(|(_, k)| **k == Token::Zero).map(|(i, _)| i + 1).last().unwrap_or(0);
         fraction.trim_end_matches('0').len().max(forced)
     };
-    let implicit_sign = !t.tokens.iter().any(|k| matches!(k, Token::Sign | Token::Minus | Token::Plus | Token::PlusMinus));
-    let leading_sign = t.tokens.iter().position(|k| *k == Token::Sign).zip(
-        t.tokens.iter().position(|k| matches!(k, Token::Nine | Token::Zero | Token::Point)),
-    );
+    let implicit_sign = !t.tokens.iter().any(|k| matches!(k, Token::Sign | Token::Minus | Token::PlusMinus));
+    let leading_sign = t
+        .tokens
+        .iter()
+        .position(|k| *k == Token::Sign)
+        .zip(t.tokens.iter().position(|k| matches!(k, Token::Nine | Token::Zero | Token::Point)));
     let anchored = leading_sign.is_some_and(|(s, d)| s < d);
     let mut out = String::new();
     let mut signed = false;
@@ -329,10 +348,18 @@ fn shown<'a>(arena: &'a RowArena, n: Numeric, template: Datum<'_>) -> EvalResult
 }
 
 pub(super) fn register(r: &mut Registry) {
-    r.add(f("to_char(int4, text) -> text", |_, arena, a| shown(arena, numeric::from_i64(a[0].unwrap_int32().into()), a[1])));
-    r.add(f("to_char(int8, text) -> text", |_, arena, a| shown(arena, numeric::from_i64(a[0].unwrap_int64()), a[1])));
+    r.add(f("to_char(int4, text) -> text", |_, arena, a| {
+        shown(arena, numeric::from_i64(a[0].unwrap_int32().into()), a[1])
+    }));
+    r.add(f("to_char(int8, text) -> text", |_, arena, a| {
+        shown(arena, numeric::from_i64(a[0].unwrap_int64()), a[1])
+    }));
     r.add(f("to_char(numeric, text) -> text", |_, arena, a| shown(arena, a[0].unwrap_numeric(), a[1])));
-    r.add(f("to_char(float4, text) -> text", |_, arena, a| shown(arena, numeric::from_f32(a[0].unwrap_float32().0)?, a[1])));
-    r.add(f("to_char(float8, text) -> text", |_, arena, a| shown(arena, numeric::from_f64(a[0].unwrap_float64().0)?, a[1])));
+    r.add(f("to_char(float4, text) -> text", |_, arena, a| {
+        shown(arena, numeric::from_f32(a[0].unwrap_float32().0)?, a[1])
+    }));
+    r.add(f("to_char(float8, text) -> text", |_, arena, a| {
+        shown(arena, numeric::from_f64(a[0].unwrap_float64().0)?, a[1])
+    }));
     r.add(f("to_number(text, text) -> numeric", |_, _, a| to_number(a[0].unwrap_str(), a[1].unwrap_str())));
 }

@@ -22,7 +22,12 @@ fn to_regex(pattern: &str, escape: Option<char>) -> Result<String, EvalError> {
                     match separators {
                         1 => out.push_str("){1,1}?("),
                         2 => out.push_str("){1,1}(?:"),
-                        _ => return fail("2200C", "SQL regular expression may not contain more than two escape-double-quote separators"),
+                        _ => {
+                            return fail(
+                                "2200C",
+                                "SQL regular expression may not contain more than two escape-double-quote separators",
+                            );
+                        }
                     }
                 }
                 Some(c) => {
@@ -69,7 +74,9 @@ fn similar_to_escape<'a>(arena: &'a RowArena, pattern: &str, escape: &str) -> Ev
 }
 
 pub(super) fn register(r: &mut Registry) {
-    r.add(f("similar_to_escape(text) -> text", |_, arena, a| similar_to_escape(arena, a[0].unwrap_str(), "\\")));
+    r.add(f("similar_to_escape(text) -> text", |_, arena, a| {
+        similar_to_escape(arena, a[0].unwrap_str(), "\\")
+    }));
     r.add(f("similar_to_escape(text, text) -> text", |_, arena, a| {
         similar_to_escape(arena, a[0].unwrap_str(), a[1].unwrap_str())
     }));
