@@ -91,8 +91,12 @@ impl HirRelationExpr {
 
     fn column_types_here(&self, outers: &mut OuterTypes) -> Vec<ColumnType> {
         match self {
-            HirRelationExpr::Constant { typ, .. } | HirRelationExpr::Get { typ, .. } => typ.column_types.clone(),
-            HirRelationExpr::Let { body, .. } | HirRelationExpr::LetRec { body, .. } => body.column_types(outers),
+            HirRelationExpr::Constant { typ, .. } | HirRelationExpr::Get { typ, .. } => {
+                typ.column_types.clone()
+            }
+            HirRelationExpr::Let { body, .. } | HirRelationExpr::LetRec { body, .. } => {
+                body.column_types(outers)
+            }
             HirRelationExpr::Project { input, outputs } => {
                 let types = input.column_types(outers);
                 outputs.iter().map(|o| types[*o].clone()).collect()
