@@ -16,7 +16,7 @@ use crate::error::{SourceError, payload};
 use crate::mysql::progress::Progress;
 
 /// Changes in memory up to so many bytes.
-const MEMORY_BYTES: usize = 4 << 20;
+const MEMORY_BYTES: usize = 12 << 20;
 
 /// A change of an export, by the export's position in the description.
 pub(crate) type Change = (usize, Entry, Diff);
