@@ -16,9 +16,10 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server may take to answer a question that needs no table.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Settings of each session: nothing is converted on the way, identifiers are in backquotes.
+/// Settings of each session: nothing is converted on the way, identifiers are in backquotes, no global default cuts a long read.
 const SESSION: &str = "SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = NULL, \
-     net_write_timeout = 600, wait_timeout = 86400";
+     net_write_timeout = 600, wait_timeout = 86400, autocommit = 1, max_execution_time = 0, sql_select_limit = DEFAULT, \
+     sql_big_selects = 1";
 
 fn tls_options(tls: &MySqlTls) -> Option<SslOpts> {
     let pem = |text: &str| text.as_bytes().to_vec();
