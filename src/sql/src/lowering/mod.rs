@@ -86,8 +86,10 @@ struct Lowerer {
 /// # Errors
 /// When a parameter is left in it.
 pub fn lower(expr: HirRelationExpr) -> Result<MirRelationExpr, PlanError> {
-    let mut lowerer = Lowerer { next_id: 0, bound: BTreeMap::new() };
-    lowerer.relation(&expr, &Outer::unit(), 0)
+    stacker::maybe_grow(16 << 20, 64 << 20, || {
+        let mut lowerer = Lowerer { next_id: 0, bound: BTreeMap::new() };
+        lowerer.relation(&expr, &Outer::unit(), 0)
+    })
 }
 
 /// Lowers a scalar without subqueries and outer references; columns stay as they are.

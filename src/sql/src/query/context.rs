@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use hw_expr::HirScalarExpr;
 use hw_expr::relation::LocalId;
 use hw_repr::{ColumnType, ScalarType};
 use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Spanned};
@@ -13,8 +12,8 @@ use super::scope::{Frame, Scope, Visibility};
 use crate::context::StatementContext;
 use crate::error::PlanError;
 
-/// How deep queries and expressions may nest.
-const MAX_DEPTH: usize = 4000;
+/// How deep queries and expressions may nest: what is planned is walked, cloned and dropped with recursion everywhere after.
+const MAX_DEPTH: usize = 1200;
 
 /// What one statement's planning shares.
 pub(super) struct Shared<'a> {
@@ -163,12 +162,6 @@ impl<'a> Ecx<'a> {
     /// The error with the position of an expression.
     pub(super) fn error_at(&self, e: PlanError, expr: &Expr) -> PlanError {
         locate(self.scx(), e, expr.span())
-    }
-
-    /// Whether a value may be NULL.
-    pub(super) fn is_nullable(&self, e: &HirScalarExpr) -> bool {
-        let mut outers = self.frame.parent.map(Frame::outer_types).unwrap_or_default();
-        e.typ(&mut outers, &self.frame.scope.types).nullable
     }
 }
 

@@ -8,7 +8,7 @@ use sqlparser::ast::{self, Expr, SetExpr};
 
 use super::coerce::{Planned, Typed};
 use super::context::{Ecx, Qcx, Shared, ident};
-use super::entry::table_scope;
+use super::entry::{on_large_stack, table_scope};
 use super::from::plan_from;
 use super::query::{cast_rel, plan_nested, plan_values};
 use super::scalar::{plan_condition, plan_expr};
@@ -47,33 +47,35 @@ pub fn plan_insert_source(
     defaults: &[HirScalarExpr],
     query: &ast::Query,
 ) -> Result<HirRelationExpr, PlanError> {
-    let shared = Shared::new(scx);
-    let qcx = Qcx::new(&shared);
-    let types = &desc.typ().column_types;
-    let wanted: Vec<ScalarType> = columns.iter().map(|c| types[*c].scalar_type.clone()).collect();
-    let plain = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
-    let rel = match &*query.body {
-        SetExpr::Values(values) if plain => {
-            check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()))?;
-            let value = |ecx: &Ecx<'_>, c: usize, e: &Expr| {
-                if is_default(e) {
-                    return Ok(Typed::new(defaults[columns[c]].clone(), wanted[c].clone()));
-                }
-                let result = assign(ecx, plan_expr(ecx, e)?, &desc.names()[columns[c]], &wanted[c]);
-                result.map_err(|err| ecx.error_at(err, e))
-            };
-            plan_values(&qcx, values, Some(&value))?
-        }
-        _ => plan_nested(&qcx, query)?,
-    };
-    check_width(columns.len(), rel.types.len())?;
-    let given = rel.types.clone();
-    let wanted = &wanted[..given.len()];
-    let expr = cast_rel(rel, wanted, CastContext::Assignment).map_err(|(i, e)| match e.sqlstate {
-        "42846" => assignment_error(&desc.names()[columns[i]], &wanted[i], &type_name(&given[i])),
-        _ => e,
-    })?;
-    fill(desc, &columns[..given.len()], defaults, expr)
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let types = &desc.typ().column_types;
+        let wanted: Vec<ScalarType> = columns.iter().map(|c| types[*c].scalar_type.clone()).collect();
+        let plain = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+        let rel = match &*query.body {
+            SetExpr::Values(values) if plain => {
+                check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()))?;
+                let value = |ecx: &Ecx<'_>, c: usize, e: &Expr| {
+                    if is_default(e) {
+                        return Ok(Typed::new(defaults[columns[c]].clone(), wanted[c].clone()));
+                    }
+                    let result = assign(ecx, plan_expr(ecx, e)?, &desc.names()[columns[c]], &wanted[c]);
+                    result.map_err(|err| ecx.error_at(err, e))
+                };
+                plan_values(&qcx, values, Some(&value))?
+            }
+            _ => plan_nested(&qcx, query)?,
+        };
+        check_width(columns.len(), rel.types.len())?;
+        let given = rel.types.clone();
+        let wanted = &wanted[..given.len()];
+        let expr = cast_rel(rel, wanted, CastContext::Assignment).map_err(|(i, e)| match e.sqlstate {
+            "42846" => assignment_error(&desc.names()[columns[i]], &wanted[i], &type_name(&given[i])),
+            _ => e,
+        })?;
+        fill(desc, &columns[..given.len()], defaults, expr)
+    })
 }
 
 fn check_width(columns: usize, given: usize) -> Result<(), PlanError> {
@@ -115,21 +117,23 @@ pub fn plan_returning(
     table_alias: Option<&str>,
     items: &[ast::SelectItem],
 ) -> Result<ReturningPlan, PlanError> {
-    let shared = Shared::new(scx);
-    let qcx = Qcx::new(&shared);
-    let scope = table_scope(desc, table_alias);
-    let frame = qcx.frame(&scope, "RETURNING");
-    let outputs = plan_returning_items(&Ecx { qcx: &qcx, frame: &frame }, items)?;
-    let mut names = vec![];
-    let mut types = vec![];
-    let mut exprs = vec![];
-    for (name, value) in outputs {
-        let nullable = value.expr.typ(&mut vec![], &scope.types).nullable;
-        names.push(name);
-        types.push(value.typ.nullable(nullable));
-        exprs.push(value.expr);
-    }
-    Ok(ReturningPlan { exprs, desc: RelationDesc::new(RelationType::new(types), names) })
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let scope = table_scope(desc, table_alias);
+        let frame = qcx.frame(&scope, "RETURNING");
+        let outputs = plan_returning_items(&Ecx { qcx: &qcx, frame: &frame }, items)?;
+        let mut names = vec![];
+        let mut types = vec![];
+        let mut exprs = vec![];
+        for (name, value) in outputs {
+            let nullable = value.expr.typ(&mut vec![], &scope.types).nullable;
+            names.push(name);
+            types.push(value.typ.nullable(nullable));
+            exprs.push(value.expr);
+        }
+        Ok(ReturningPlan { exprs, desc: RelationDesc::new(RelationType::new(types), names) })
+    })
 }
 
 /// Plans the rows that DELETE … USING or UPDATE … FROM affects: the target joined with `from` and filtered by `selection`. The
@@ -141,35 +145,37 @@ pub fn plan_using_scope(
     selection: Option<&Expr>,
     assignments: &[(usize, &Expr)],
 ) -> Result<(HirRelationExpr, Vec<HirScalarExpr>), PlanError> {
-    let shared = Shared::new(scx);
-    let qcx = Qcx::new(&shared);
-    let (id, desc, alias) = target;
-    let mut scope = table_scope(desc, Some(alias));
-    let mut rel = HirRelationExpr::Get { id: Id::Global(id), typ: desc.typ().clone() };
-    if !from.is_empty() {
-        let left = scope.clone();
-        let frame =
-            Frame { scope: &left, parent: None, collector: None, visible: Visibility::Lateral, clause: "FROM" };
-        let inner = Qcx { shared: &shared, outer: Some(&frame), ctes: None, from_depth: 1 };
-        let (right, right_scope) = plan_from(&inner, from)?;
-        if right_scope.tables.iter().any(|t| t.alias == alias) {
-            return Err(PlanError::new("42712", format!("table name \"{alias}\" specified more than once")));
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let (id, desc, alias) = target;
+        let mut scope = table_scope(desc, Some(alias));
+        let mut rel = HirRelationExpr::Get { id: Id::Global(id), typ: desc.typ().clone() };
+        if !from.is_empty() {
+            let left = scope.clone();
+            let frame =
+                Frame { scope: &left, parent: None, collector: None, visible: Visibility::Lateral, clause: "FROM" };
+            let inner = Qcx { shared: &shared, outer: Some(&frame), ctes: None, from_depth: 1 };
+            let (right, right_scope) = plan_from(&inner, from)?;
+            if right_scope.tables.iter().any(|t| t.alias == alias) {
+                return Err(PlanError::new("42712", format!("table name \"{alias}\" specified more than once")));
+            }
+            rel = rel.join(right, HirScalarExpr::literal_true(), JoinKind::Inner);
+            scope = scope.beside(right_scope);
         }
-        rel = rel.join(right, HirScalarExpr::literal_true(), JoinKind::Inner);
-        scope = scope.beside(right_scope);
-    }
-    let where_frame = qcx.frame(&scope, "WHERE");
-    if let Some(selection) = selection {
-        let predicate = plan_condition(&Ecx { qcx: &qcx, frame: &where_frame }, selection, "WHERE")?;
-        rel = rel.filter(vec![predicate]);
-    }
-    let frame = qcx.frame(&scope, "UPDATE");
-    let ecx = Ecx { qcx: &qcx, frame: &frame };
-    let value = |(column, e): &(usize, &Expr)| {
-        let typ = &desc.typ().column_types[*column].scalar_type;
-        let value = assign(&ecx, plan_expr(&ecx, e)?, &desc.names()[*column], typ);
-        Ok(value.map_err(|err| ecx.error_at(err, e))?.expr)
-    };
-    let values = assignments.iter().map(value).collect::<Result<Vec<_>, PlanError>>()?;
-    Ok((rel, values))
+        let where_frame = qcx.frame(&scope, "WHERE");
+        if let Some(selection) = selection {
+            let predicate = plan_condition(&Ecx { qcx: &qcx, frame: &where_frame }, selection, "WHERE")?;
+            rel = rel.filter(vec![predicate]);
+        }
+        let frame = qcx.frame(&scope, "UPDATE");
+        let ecx = Ecx { qcx: &qcx, frame: &frame };
+        let value = |(column, e): &(usize, &Expr)| {
+            let typ = &desc.typ().column_types[*column].scalar_type;
+            let value = assign(&ecx, plan_expr(&ecx, e)?, &desc.names()[*column], typ);
+            Ok(value.map_err(|err| ecx.error_at(err, e))?.expr)
+        };
+        let values = assignments.iter().map(value).collect::<Result<Vec<_>, PlanError>>()?;
+        Ok((rel, values))
+    })
 }

@@ -23,30 +23,37 @@ pub struct PlannedQuery {
     pub finishing: RowSetFinishing,
 }
 
+/// Runs planning on a stack that is large enough for what [`Shared`] lets through: also what is cloned and compared there is deep.
+pub(crate) fn on_large_stack<R>(f: impl FnOnce() -> R) -> R {
+    stacker::maybe_grow(16 << 20, 64 << 20, f)
+}
+
 /// Plans a query whose rows go to a client. LIMIT and OFFSET that are not constant are in the rows' expression already.
 pub fn plan_query(scx: &StatementContext<'_>, query: &ast::Query) -> Result<PlannedQuery, PlanError> {
-    let shared = Shared::new(scx);
-    let qcx = Qcx::new(&shared);
-    let parts = plan_parts(&qcx, query)?;
-    let Parts { mut expr, names, types, project, order_by, mut limit, mut offset, .. } = parts;
-    let constant = |e: &Option<HirScalarExpr>| match e {
-        None => Some(None),
-        Some(e) => match e.as_literal() {
-            Some(Datum::Int64(n)) => u64::try_from(n).ok().map(Some),
-            _ => None,
-        },
-    };
-    let (count, skip) = match (constant(&limit), constant(&offset)) {
-        (Some(l), Some(o)) => (l, o.unwrap_or(0)),
-        _ => {
-            expr = top_k(expr, order_by.clone(), limit.take(), offset.take());
-            (None, 0)
-        }
-    };
-    let column_types = expr.column_types(&mut vec![]);
-    let typed = types.iter().zip(&project).map(|(t, c)| t.clone().nullable(column_types[*c].nullable));
-    let desc = RelationDesc::new(RelationType::new(typed.collect()), names);
-    Ok(PlannedQuery { expr, desc, finishing: RowSetFinishing { order_by, limit: count, offset: skip, project } })
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let parts = plan_parts(&qcx, query)?;
+        let Parts { mut expr, names, types, project, order_by, mut limit, mut offset, .. } = parts;
+        let constant = |e: &Option<HirScalarExpr>| match e {
+            None => Some(None),
+            Some(e) => match e.as_literal() {
+                Some(Datum::Int64(n)) => u64::try_from(n).ok().map(Some),
+                _ => None,
+            },
+        };
+        let (count, skip) = match (constant(&limit), constant(&offset)) {
+            (Some(l), Some(o)) => (l, o.unwrap_or(0)),
+            _ => {
+                expr = top_k(expr, order_by.clone(), limit.take(), offset.take());
+                (None, 0)
+            }
+        };
+        let column_types = expr.column_types(&mut vec![]);
+        let typed = types.iter().zip(&project).map(|(t, c)| t.clone().nullable(column_types[*c].nullable));
+        let desc = RelationDesc::new(RelationType::new(typed.collect()), names);
+        Ok(PlannedQuery { expr, desc, finishing: RowSetFinishing { order_by, limit: count, offset: skip, project } })
+    })
 }
 
 /// Plans a query that stands for a collection: ORDER BY matters only with LIMIT or OFFSET.
@@ -54,11 +61,13 @@ pub fn plan_view_query(
     scx: &StatementContext<'_>,
     query: &ast::Query,
 ) -> Result<(HirRelationExpr, RelationDesc), PlanError> {
-    let shared = Shared::new(scx);
-    let qcx = Qcx::new(&shared);
-    let rel = plan_nested(&qcx, query)?;
-    let desc = desc_of(&qcx, &rel);
-    Ok((rel.expr, desc))
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let rel = plan_nested(&qcx, query)?;
+        let desc = desc_of(&qcx, &rel);
+        Ok((rel.expr, desc))
+    })
 }
 
 pub(super) fn desc_of(qcx: &Qcx<'_>, rel: &Rel) -> RelationDesc {
@@ -80,17 +89,19 @@ pub fn plan_scalar(
     expr: &ast::Expr,
     expected: Option<(&ScalarType, CastContext)>,
 ) -> Result<HirScalarExpr, PlanError> {
-    let shared = Shared::new(scx);
-    let qcx = Qcx::new(&shared);
-    let scope = table_scope(desc, table_alias);
-    let frame = qcx.frame(&scope, "this expression");
-    let ecx = Ecx { qcx: &qcx, frame: &frame };
-    let value = plan_expr(&ecx, expr)?;
-    let typed = match expected {
-        None => value.resolve(&ecx),
-        Some((typ, context)) => value.cast(&ecx, typ, context),
-    };
-    Ok(typed.map_err(|e| ecx.error_at(e, expr))?.expr)
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let scope = table_scope(desc, table_alias);
+        let frame = qcx.frame(&scope, "this expression");
+        let ecx = Ecx { qcx: &qcx, frame: &frame };
+        let value = plan_expr(&ecx, expr)?;
+        let typed = match expected {
+            None => value.resolve(&ecx),
+            Some((typ, context)) => value.cast(&ecx, typ, context),
+        };
+        Ok(typed.map_err(|e| ecx.error_at(e, expr))?.expr)
+    })
 }
 
 /// Plans a boolean expression (an argument of WHERE) over the columns of `desc`.
@@ -100,11 +111,13 @@ pub fn plan_predicate(
     table_alias: Option<&str>,
     expr: &ast::Expr,
 ) -> Result<HirScalarExpr, PlanError> {
-    let shared = Shared::new(scx);
-    let qcx = Qcx::new(&shared);
-    let scope = table_scope(desc, table_alias);
-    let frame = qcx.frame(&scope, "WHERE");
-    plan_condition(&Ecx { qcx: &qcx, frame: &frame }, expr, "WHERE")
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let scope = table_scope(desc, table_alias);
+        let frame = qcx.frame(&scope, "WHERE");
+        plan_condition(&Ecx { qcx: &qcx, frame: &frame }, expr, "WHERE")
+    })
 }
 
 /// Plans one expression of an index's key; an integer literal is a position.
@@ -114,19 +127,21 @@ pub fn plan_index_key(
     table_alias: Option<&str>,
     expr: &ast::Expr,
 ) -> Result<MirScalarExpr, PlanError> {
-    if let Some(i) = ordinal(expr, "CREATE INDEX", desc.arity())? {
-        return Ok(MirScalarExpr::Column(i));
-    }
-    let shared = Shared::new(scx);
-    let qcx = Qcx::new(&shared);
-    let scope = table_scope(desc, table_alias);
-    let frame = qcx.frame(&scope, "index expressions");
-    let ecx = Ecx { qcx: &qcx, frame: &frame };
-    let value = plan_expr(&ecx, expr)?.resolve(&ecx)?;
-    if value.expr.contains_subquery() {
-        return Err(ecx.error_at(PlanError::new("0A000", "cannot use subquery in index expression"), expr));
-    }
-    crate::lowering::lower_scalar(value.expr)
+    on_large_stack(|| {
+        if let Some(i) = ordinal(expr, "CREATE INDEX", desc.arity())? {
+            return Ok(MirScalarExpr::Column(i));
+        }
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let scope = table_scope(desc, table_alias);
+        let frame = qcx.frame(&scope, "index expressions");
+        let ecx = Ecx { qcx: &qcx, frame: &frame };
+        let value = plan_expr(&ecx, expr)?.resolve(&ecx)?;
+        if value.expr.contains_subquery() {
+            return Err(ecx.error_at(PlanError::new("0A000", "cannot use subquery in index expression"), expr));
+        }
+        crate::lowering::lower_scalar(value.expr)
+    })
 }
 
 /// The type that is written.

@@ -1,10 +1,12 @@
 //! Calls of functions that have no SQL name.
 
-use hw_expr::func::Func;
+use hw_expr::cast::common_type;
+use hw_expr::func::{CastContext, Func};
 use hw_expr::HirScalarExpr;
 use hw_repr::{Datum, ScalarType};
 
-use super::coerce::Typed;
+use super::coerce::{Planned, Typed, cast_typed};
+use super::context::Ecx;
 use crate::error::PlanError;
 
 fn internal(key: &str, args: Vec<ScalarType>) -> Result<Func, PlanError> {
@@ -43,7 +45,7 @@ pub(super) fn record_get(record: Typed, field: usize) -> Result<Typed, PlanError
 }
 
 /// The key of the function that takes a field of a record, by its position from 0.
-pub(crate) const RECORD_GET: &str = "hw_record_get(AnyRecord,int4)";
+pub(crate) const RECORD_GET: &str = "hw_record_get(Any,int4)";
 
 /// The same value under another type of the same base.
 pub(super) fn relabel(expr: HirScalarExpr, typ: &ScalarType) -> Result<HirScalarExpr, PlanError> {
@@ -78,9 +80,9 @@ pub(super) fn map(entries: Vec<(HirScalarExpr, HirScalarExpr)>, value: &ScalarTy
 /// Elements of a container by subscripts: `a[i][j]`, of a list `l[i]`, of a map `m[k]`.
 pub(super) fn subscript(container: Typed, subscripts: Vec<Typed>) -> Result<Typed, PlanError> {
     let (key, typ) = match &container.typ {
-        ScalarType::Array(t) => ("hw_array_get(AnyArray,int4...)", (**t).clone()),
-        ScalarType::Int2Vector => ("hw_array_get(AnyArray,int4...)", ScalarType::Int16),
-        ScalarType::List { element, .. } => ("hw_list_get(AnyList,int8...)", (**element).clone()),
+        ScalarType::Array(t) => ("hw_array_index(AnyArray,int4...)", (**t).clone()),
+        ScalarType::Int2Vector => ("hw_array_index(AnyArray,int4...)", ScalarType::Int16),
+        ScalarType::List { element, .. } => ("hw_list_index(AnyList,int8...)", (**element).clone()),
         other => {
             let text = format!("cannot subscript type {} because it does not support subscripting", super::types::type_name(other));
             return Err(PlanError::new("42804", text));
@@ -95,10 +97,56 @@ pub(super) fn subscript(container: Typed, subscripts: Vec<Typed>) -> Result<Type
 pub(super) fn slice(container: Typed, bounds: Vec<Typed>) -> Result<Typed, PlanError> {
     let typ = container.typ.without_modifiers();
     let key = match &typ {
-        ScalarType::List { .. } => "hw_list_slice(AnyList,int8...)",
+        ScalarType::List { .. } => "hw_list_slice(AnyList,int8,int8)",
         _ => "hw_array_slice(AnyArray,int4...)",
     };
     let mut args = vec![container];
     args.extend(bounds);
     Ok(Typed::new(call(key, args, &typ)?, typ))
+}
+
+/// `value symbol ANY (array)`, or ALL, where there is a function for it.
+pub(super) fn quantified(
+    ecx: &Ecx<'_>,
+    symbol: &str,
+    value: &Planned,
+    array: &Typed,
+    element: &ScalarType,
+    all: bool,
+) -> Result<Option<HirScalarExpr>, PlanError> {
+    let name = match symbol {
+        "=" => "eq",
+        "<>" => "ne",
+        "<" => "lt",
+        "<=" => "le",
+        ">" => "gt",
+        ">=" => "ge",
+        "~~" => "like",
+        "!~~" => "not_like",
+        "~~*" => "ilike",
+        "!~~*" => "not_ilike",
+        _ => return Ok(None),
+    };
+    let types: Vec<ScalarType> = value.typ().into_iter().chain([element.clone()]).collect();
+    let common = match common_type(&types) {
+        // Blanks at the end do not count there.
+        Some(ScalarType::Char { .. }) | None => return Ok(None),
+        Some(t) => t,
+    };
+    if matches!(value, Planned::Row(_)) || (name.ends_with("like") && common != ScalarType::String) {
+        return Ok(None);
+    }
+    let container = match &array.typ {
+        ScalarType::List { .. } => common.clone().list_of(),
+        _ => common.clone().array_of(),
+    };
+    let key = format!("hw_{}_{name}(Any,Any)", if all { "all" } else { "any" });
+    let Some(func) = Func::by_key(&key, vec![common.clone(), container.clone()]) else { return Ok(None) };
+    let array = if array.typ.base_eq(&container) {
+        array.clone()
+    } else {
+        cast_typed(array.clone(), &container, CastContext::Implicit)?
+    };
+    let value = value.clone().cast(ecx, &common, CastContext::Implicit)?;
+    Ok(Some(HirScalarExpr::call(func, vec![value.expr, array.expr])))
 }

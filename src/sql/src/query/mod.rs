@@ -31,6 +31,10 @@ mod scalar;
 mod scope;
 mod select;
 mod subquery;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod tests;
 mod types;
 mod window;
 

@@ -1,7 +1,7 @@
 //! Operators, comparisons of rows, and conditions.
 
 use hw_expr::HirScalarExpr;
-use hw_expr::func::{CastContext, Func, FuncDef, Role, registry};
+use hw_expr::func::{CastContext, Func, FuncDef, registry};
 use hw_repr::ScalarType;
 use sqlparser::tokenizer::Span;
 
@@ -180,9 +180,4 @@ pub(super) fn condition(ecx: &Ecx<'_>, value: Planned, construct: &str) -> Resul
             Err(PlanError::new("42804", format!("argument of {construct} must be type boolean, not type {t}")))
         }
     }
-}
-
-/// Whether the expression is an equality of its two operands.
-pub(super) fn is_equality(e: &HirScalarExpr) -> bool {
-    matches!(e, HirScalarExpr::Call { func, .. } if func.role() == Some(Role::Eq))
 }

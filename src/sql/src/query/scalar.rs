@@ -531,6 +531,9 @@ fn any_all(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr, all: b
             return Err(ecx.error_at(e, right));
         }
     };
+    if let Some(result) = internal::quantified(ecx, &symbol, &value, &array, &element, all)? {
+        return Ok(Typed::bool(result));
+    }
     let array_null = array.expr.clone().is_null();
     let rows = super::function::unnest(Typed::new(array.expr.shifted(1), array.typ))?;
     let result = quantified(ecx, value, &symbol, rows, &[element], all, span)?.resolve(ecx)?;

@@ -18,7 +18,7 @@ use sqlparser::ast::{
 };
 
 use super::aggregate::order_of;
-use super::coerce::{Planned, Typed};
+use super::coerce::Typed;
 use super::context::{Ecx, Qcx, ident, name_parts};
 use super::from::{RowsOf, plan_from, rows_from};
 use super::grouping::{grouping_sets, reduce_sets};
@@ -520,9 +520,4 @@ pub(super) fn plan_returning_items(
 ) -> Result<Vec<(String, Typed)>, PlanError> {
     let outputs = plan_items(ecx, ecx.frame.scope, items)?;
     Ok(outputs.into_iter().map(|o| (o.name, o.value)).collect())
-}
-
-/// A value whose type is known.
-pub(super) fn typed(p: Planned, ecx: &Ecx<'_>) -> Result<Typed, PlanError> {
-    p.resolve(ecx)
 }
