@@ -116,11 +116,6 @@ impl Committer {
         &self.persist
     }
 
-    /// Whether nothing has been collected.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.staged.is_none()
-    }
-
     /// About how many bytes are collected in memory.
     pub(crate) fn bytes(&self) -> usize {
         self.changes_bytes

@@ -98,7 +98,7 @@ pub(crate) fn classify(error: &Error) -> UpstreamError {
         Error::Server(e) => {
             let message = format!("MySQL: {}", e.message);
             match e.code {
-                1045 | 1698 => UpstreamError::new("28000", message)
+                1045 | 1130 | 1698 => UpstreamError::new("28000", message)
                     .with_hint("Check USER and PASSWORD, and from which hosts the user may connect."),
                 3159 | 1286 if e.message.contains("secure") => UpstreamError::new("28000", message)
                     .with_hint("The server requires TLS: use SSL MODE REQUIRED."),
