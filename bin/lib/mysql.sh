@@ -14,6 +14,7 @@ usage: ${0##*/} COMMAND
   stop FOLDER                 end it, cleanly
   kill FOLDER                 end it with kill -9
   client FOLDER [ARGUMENT…]   the mysql client, as root
+  bin NAME                    print the path of one of its programs (mysqlbinlog, …)
   run [-- FLAG…]              a server in a temporary folder until Ctrl-C
 H
 }
@@ -27,6 +28,7 @@ mysql_command() {
     stop) mysql_stop "$1" TERM ;;
     kill) mysql_stop "$1" KILL ;;
     client) mysql_client "$@" ;;
+    bin) mysql_get; ls "$MYSQL_BIN/$1" ;;
     run) mysql_get; mysql_run "$@" ;;
     help | --help) mysql_help ;;
     *) mysql_help >&2; exit 2 ;;
@@ -95,6 +97,7 @@ mysql_start() {
     --binlog-format=ROW --binlog-row-image=FULL --innodb-flush-log-at-trx-commit=2 --sync-binlog=0 \
     --skip-name-resolve --secure-file-priv= $(mysql_run_flags) "$@" >/dev/null 2>&1 </dev/null 8>&- &
   pid=$!
+  mysql_socket "$folder" >"$folder/socket"
   echo $pid >"$folder/pid"
   [ -z "$owner" ] || end_with_owner "$owner" $pid
   for _ in $(seq 600); do

@@ -12,6 +12,8 @@ mysql97_get() {
   multi=$(gcc -print-multiarch 2>/dev/null || true)
   [ -n "$multi" ] || multi=$(uname -m)-linux-gnu
   work=$(mktemp -d)
+  # shellcheck disable=SC2064
+  trap "rm -rf $work" EXIT # of the subshell that mysql_get runs this in
   mkdir -p "$work"/{lists/partial,archives/partial,parts}
   : >"$work/status"
   echo "deb [arch=$arch signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$work/sources.list"
@@ -39,7 +41,7 @@ A
     case ${deb##*/} in perl*|libperl*|libdb5*|libgdbm*|libc-gconv*) continue ;; esac
     dpkg-deb -x "$deb" "$dest.new"
   done
-  rm -rf "$work" "$dest.new"/usr/share/{doc,man,perl,locale,icu}
+  rm -rf "$dest.new"/usr/share/{doc,man,perl,locale,icu}
   loader=$(cd "$dest.new" && find . -name 'ld-linux*.so.*' | head -n 1)
   for program in mysqld mysql mysqladmin mysqldump mysqlbinlog; do
     path=$(cd "$dest.new" && find ./usr/sbin ./usr/bin -name $program -type f | head -n 1)

@@ -55,10 +55,11 @@ rocksdb_build() {
   (
     cd "$build"
     unset ROCKSDB_LIB_DIR ROCKSDB_STATIC
-    CARGO_TARGET_DIR="$build/target" exec cargo build --release
+    CARGO_TARGET_DIR="$build/target" exec setsid cargo build --release
   ) >"$build/build.log" 2>&1 9>&- &
   pid=$!
-  trap 'kill '$pid' 2>/dev/null; exit 130' INT TERM
+  # shellcheck disable=SC2064
+  trap "kill -TERM -- -$pid 2>/dev/null; exit 130" INT TERM
   while kill -0 $pid 2>/dev/null; do
     sleep 5
     [ $((SECONDS % 60)) -lt 5 ] || continue

@@ -4,7 +4,6 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use hw_repr::adt::numeric;
 use hw_repr::{ColumnOrder, ColumnType, Datum, RowArena, ScalarType};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -12,6 +11,9 @@ use crate::error::EvalError;
 use crate::func::{FuncTypes, ParamType, ReturnType, registry};
 use crate::scalar::MirScalarExpr;
 use crate::window::WindowSpec;
+
+mod running;
+pub(crate) use running::Running;
 
 /// How an aggregate is maintained, which decides its plan.
 #[derive(Clone, Copy)]
@@ -122,63 +124,28 @@ impl AggregateFunc {
             AggregateFunc::Def(def, types) => (def, types),
             AggregateFunc::Window(spec) => return spec.eval(arena, rows),
         };
-        let values = || rows.iter().map(|r| r[0]).filter(|d| !d.is_null());
         match def.kind {
             Some(AggregateKind::Basic(eval)) => eval(types, arena, rows),
-            Some(AggregateKind::Min) => Ok(values().min().unwrap_or(Datum::Null)),
-            Some(AggregateKind::Max) => Ok(values().max().unwrap_or(Datum::Null)),
-            Some(AggregateKind::Accumulable(Accumulation::Count)) => Ok(Datum::Int64(
-                rows.iter().filter(|r| r.first().is_none_or(|d| !d.is_null())).count() as i64,
-            )),
-            Some(AggregateKind::Accumulable(accumulation)) => accumulate(accumulation, &types.ret, values()),
+            Some(kind) => {
+                let mut running = Running::new(kind, &types.ret);
+                rows.iter().try_for_each(|r| running.push(r.first().copied()))?;
+                let value = running.value()?;
+                Ok(arena.make_datum(|p| p.push(value)))
+            }
             None => panic!("planning expanded {self:?}"),
         }
     }
-}
 
-/// Sums values that are not NULL.
-fn accumulate<'a>(
-    accumulation: Accumulation,
-    ret: &ScalarType,
-    values: impl Iterator<Item = Datum<'a>>,
-) -> Result<Datum<'a>, EvalError> {
-    let mut values = values.peekable();
-    if values.peek().is_none() {
-        return Ok(Datum::Null);
+    /// A state that takes one value after the other, for aggregates that need not see all at once.
+    pub(crate) fn running(&self) -> Option<Running<'_>> {
+        match self {
+            AggregateFunc::Def(def, types) => match def.kind {
+                None | Some(AggregateKind::Basic(_)) => None,
+                Some(kind) => Some(Running::new(kind, &types.ret)),
+            },
+            AggregateFunc::Window(_) => None,
+        }
     }
-    let int = |d: Datum<'a>| match d {
-        Datum::Int16(v) => i128::from(v),
-        Datum::Int32(v) => i128::from(v),
-        Datum::Int64(v) => i128::from(v),
-        Datum::UInt16(v) => i128::from(v),
-        Datum::UInt32(v) => i128::from(v),
-        other => i128::from(other.unwrap_uint64()),
-    };
-    let out_of_range = |name: &str| EvalError::OutOfRange(name.into());
-    Ok(match accumulation {
-        Accumulation::Count => Datum::Int64(values.count() as i64),
-        Accumulation::SumSmallInt => {
-            let sum: i128 = values.map(int).sum();
-            match ret {
-                ScalarType::UInt64 => Datum::UInt64(u64::try_from(sum).map_err(|_| out_of_range("uint8"))?),
-                _ => Datum::Int64(i64::try_from(sum).map_err(|_| out_of_range("bigint"))?),
-            }
-        }
-        Accumulation::SumBigInt => Datum::Numeric(numeric::from_i128(values.map(int).sum())?),
-        Accumulation::SumNumeric => {
-            let mut sum = numeric::zero();
-            for d in values {
-                sum = numeric::add(&sum, &d.unwrap_numeric())?;
-            }
-            Datum::Numeric(sum)
-        }
-        Accumulation::SumFloat32 => {
-            Datum::Float32((values.map(|d| f64::from(d.unwrap_float32().0)).sum::<f64>() as f32).into())
-        }
-        Accumulation::SumFloat64 => Datum::Float64(values.map(|d| d.unwrap_float64().0).sum::<f64>().into()),
-        Accumulation::Any => Datum::Bool(values.any(|d| d.unwrap_bool())),
-        Accumulation::All => Datum::Bool(values.all(|d| d.unwrap_bool())),
-    })
 }
 
 impl fmt::Debug for AggregateFunc {

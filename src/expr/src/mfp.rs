@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::scalar::MirScalarExpr;
 
+mod temporal;
+pub use temporal::TemporalError;
+
 /// Appends `expressions` to the input's columns (each may use the ones before it), keeps the rows for which all
 /// `predicates` are true, and outputs `projection`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::func::{Func, Role};
 
+mod reduce;
+pub use reduce::{negated, swapped};
+
 /// A scalar expression over the columns of one row.
 ///
 /// Evaluation does not depend on the order of operands: AND is false if any operand is false, else fails if any

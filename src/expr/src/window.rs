@@ -1,10 +1,12 @@
 //! Window functions: all functions over one PARTITION BY and ORDER BY are one basic aggregate per partition.
 
-use hw_repr::{ColumnOrder, ColumnType, Datum, RowArena, ScalarType};
+use hw_repr::{ColumnOrder, ColumnType, ScalarType};
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::AggregateFunc;
-use crate::error::EvalError;
+
+mod eval;
+mod frame;
 
 /// The window functions of one partitioning and order. As an aggregate, its arguments are the input row's columns, all
 /// of them, followed by the columns that the functions and the order need.
@@ -19,19 +21,6 @@ pub struct WindowSpec {
 }
 
 impl WindowSpec {
-    /// Computes the functions over all rows of a partition. The result is a list of records, see
-    /// [`WindowSpec::output_type`].
-    ///
-    /// # Errors
-    /// When a function has no value.
-    pub fn eval<'a>(
-        &'a self,
-        _arena: &'a RowArena,
-        _rows: &[Vec<Datum<'a>>],
-    ) -> Result<Datum<'a>, EvalError> {
-        Err(EvalError::new("0A000", "window functions are not supported"))
-    }
-
     /// A list of records: the carried columns, then one column for each function.
     pub fn output_type(&self) -> ScalarType {
         let carried = self.carried.iter().cloned().enumerate().map(|(i, t)| (format!("f{}", i + 1), t));

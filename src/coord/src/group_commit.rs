@@ -1,0 +1,174 @@
+//! Group commit: all writes to tables that come while one commit is under way make up the next one. Every commit advances all
+//! tables, so that they can always be read together.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hw_persist::{Append, AppendOutcome, PersistClient, ShardId};
+use hw_repr::{Diff, GlobalId, Row, Timestamp};
+
+use crate::coordinator::{Coordinator, Message};
+use crate::error::AdapterError;
+
+/// What happens when a write is durable (or is not).
+pub(crate) type OnCommit = Box<dyn FnOnce(&mut Coordinator, Result<Timestamp, AdapterError>) + Send>;
+
+/// A write that waits for the next commit.
+pub(crate) struct PendingWrite {
+    pub(crate) updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
+    pub(crate) on_commit: Option<OnCommit>,
+    /// Whether it is the write of whoever holds the write lock; only such writes are committed while it is held.
+    pub(crate) locked: bool,
+}
+
+/// What waits for the write lock.
+pub(crate) type OnLock = Box<dyn FnOnce(&mut Coordinator) + Send>;
+
+/// The state of group commit.
+#[derive(Default)]
+pub(crate) struct GroupCommit {
+    pending: Vec<PendingWrite>,
+    under_way: Option<UnderWay>,
+    /// Tables are wanted to be complete through this time.
+    advance_to: Timestamp,
+    /// Whether a statement that reads before it writes is under way.
+    locked: bool,
+    /// Such statements that wait.
+    lock_queue: VecDeque<OnLock>,
+}
+
+struct UnderWay {
+    on_commit: Vec<OnCommit>,
+    tables: Vec<GlobalId>,
+}
+
+impl Coordinator {
+    /// Adds a write to the next commit.
+    pub(crate) fn write(&mut self, updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>, on_commit: Option<OnCommit>) {
+        self.group_commit.pending.push(PendingWrite { updates, on_commit, locked: false });
+    }
+
+    /// Adds the write of whoever holds the write lock to the next commit.
+    pub(crate) fn write_locked(&mut self, updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>, on_commit: OnCommit) {
+        self.group_commit.pending.push(PendingWrite { updates, on_commit: Some(on_commit), locked: true });
+    }
+
+    /// Goes on with `f` once nothing else writes; until [`Coordinator::unlock_writes`] nothing else will.
+    pub(crate) fn lock_writes(&mut self, f: OnLock) {
+        self.group_commit.lock_queue.push_back(f);
+        self.grant_write_lock();
+    }
+
+    /// Gives the write lock back.
+    pub(crate) fn unlock_writes(&mut self) {
+        self.group_commit.locked = false;
+        self.grant_write_lock();
+    }
+
+    fn grant_write_lock(&mut self) {
+        // A commit that is under way must be visible to the read.
+        if self.group_commit.locked || self.group_commit.under_way.is_some() {
+            return;
+        }
+        if let Some(f) = self.group_commit.lock_queue.pop_front() {
+            self.group_commit.locked = true;
+            f(self);
+        }
+    }
+
+    /// Wants all tables to be complete through `ts`.
+    pub(crate) fn advance_tables(&mut self, ts: Timestamp) {
+        self.group_commit.advance_to = self.group_commit.advance_to.max(ts);
+    }
+
+    /// The least upper of all tables.
+    fn tables_upper(&self) -> Timestamp {
+        self.tables.values().map(|(_, upper)| *upper).min().unwrap_or(0)
+    }
+
+    /// Advances tables that dataflows read, so that what is joined with them stays fresh; others once a second.
+    pub(crate) fn table_tick(&mut self) {
+        const IDLE_MS: u64 = 1000;
+        let now = self.oracle.now_ms();
+        let lag = now.saturating_sub(self.tables_upper());
+        if lag > IDLE_MS || (lag > 50 && self.system.user_tables_are_read) {
+            self.advance_tables(now);
+        }
+    }
+
+    /// Starts a commit if one is wanted and none is under way.
+    pub(crate) fn start_group_commit(&mut self) {
+        let locked = self.group_commit.locked;
+        let idle = !self.group_commit.pending.iter().any(|w| !locked || w.locked)
+            && self.group_commit.advance_to < self.tables_upper();
+        if self.group_commit.under_way.is_some() || idle || self.tables.is_empty() {
+            return;
+        }
+        let ts = self.oracle.write_ts().max(self.group_commit.advance_to).max(self.tables_upper());
+        self.oracle.note_write(ts);
+        let mut updates: BTreeMap<GlobalId, Vec<(Row, Diff)>> = BTreeMap::new();
+        let mut on_commit = Vec::new();
+        let (now, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.group_commit.pending).into_iter().partition(|w| !locked || w.locked);
+        self.group_commit.pending = later;
+        for write in now {
+            for (id, rows) in write.updates {
+                // A table that was dropped meanwhile takes no rows.
+                if self.tables.contains_key(&id) {
+                    updates.entry(id).or_default().extend(rows);
+                }
+            }
+            on_commit.extend(write.on_commit);
+        }
+        let tables: Vec<(GlobalId, ShardId, Timestamp)> =
+            self.tables.iter().filter(|(_, (_, u))| *u <= ts).map(|(id, (s, u))| (*id, *s, *u)).collect();
+        self.group_commit.under_way =
+            Some(UnderWay { on_commit, tables: tables.iter().map(|(id, _, _)| *id).collect() });
+        self.metrics.group_commits.inc();
+        let (persist, messages) = (self.persist.clone(), self.messages.clone());
+        hw_base::task::spawn("group-commit", async move {
+            let result = commit(&persist, tables, updates, ts).await;
+            // The loop is gone only when the server is.
+            let _gone = messages.send(Message::Committed(ts, result));
+        });
+    }
+
+    /// A commit ended.
+    pub(crate) fn group_committed(&mut self, ts: Timestamp, result: Result<(), AdapterError>) {
+        let Some(under_way) = self.group_commit.under_way.take() else { return };
+        if result.is_ok() {
+            self.oracle.apply(ts);
+            for id in under_way.tables {
+                if let Some((_, upper)) = self.tables.get_mut(&id) {
+                    *upper = ts + 1;
+                    self.controller.note_upper(id, ts + 1);
+                }
+            }
+        }
+        for f in under_way.on_commit {
+            f(self, result.clone().map(|()| ts));
+        }
+        self.retry_reads();
+        self.grant_write_lock();
+    }
+}
+
+async fn commit(
+    persist: &PersistClient,
+    tables: Vec<(GlobalId, ShardId, Timestamp)>,
+    mut updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
+    ts: Timestamp,
+) -> Result<(), AdapterError> {
+    let mut appends = Vec::with_capacity(tables.len());
+    for (id, shard, lower) in tables {
+        let mut builder = persist.batch_builder(shard);
+        for (row, diff) in updates.remove(&id).unwrap_or_default() {
+            builder.add(Ok(row), ts, diff).await?;
+        }
+        let batch = builder.finish(lower, ts + 1).await?;
+        appends.push(Append { shard, batch, lower, upper: ts + 1, epoch: None });
+    }
+    match persist.append(appends).await? {
+        AppendOutcome::Committed => Ok(()),
+        other => Err(AdapterError::internal(format!("another environment writes to the tables: {other:?}")).fatal()),
+    }
+}
