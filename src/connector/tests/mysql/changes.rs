@@ -40,9 +40,10 @@ async fn tables_added_later_join_at_one_position() {
 
         source.add(server.tables(&[("later", "a")]).await);
         source.start();
-        source.wait_status(source.export(0), SourceStatus::Running).await;
-        source.catch_up(server).await;
+        // The position is there already, the snapshot is not.
+        until("a is there", async || source.rows(0).await.len() == 2).await;
         assert_eq!(ints(&source.rows(0).await), [[1, 10], [2, 20]]);
+        assert_eq!(source.status(source.export(0)).unwrap().0, SourceStatus::Running);
 
         // While writes go on, and with a backlog that the source has not read.
         source.stop().await;
