@@ -90,7 +90,7 @@ fn register_differences(r: &mut Registry) {
     r.add(op("timestamptz - timestamptz -> interval", |_, _, a| {
         ok(a[0].unwrap_timestamptz().checked_sub(a[1].unwrap_timestamptz())?)
     }));
-    r.add(op("time - time -> interval total", |_, _, a| ok(a[0].unwrap_time().sub(a[1].unwrap_time()))));
+    r.add(op("time - time -> interval total", |_, _, a| ok(a[0].unwrap_time().since(a[1].unwrap_time()))));
     r.add(f("age(timestamp, timestamp) -> interval", |_, _, a| {
         ok(a[0].unwrap_timestamp().age(a[1].unwrap_timestamp())?)
     }));
