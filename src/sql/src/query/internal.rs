@@ -46,7 +46,7 @@ pub(super) fn record_get(record: Typed, field: usize) -> Result<Typed, PlanError
 }
 
 /// The key of the function that takes a field of a record, by its position from 0.
-pub(crate) const RECORD_GET: &str = "hw_record_get(Any,int4)";
+pub(crate) const RECORD_GET: &str = "hw_record_get(AnyRecord,int4)";
 
 /// The same value under another type of the same base.
 pub(super) fn relabel(expr: HirScalarExpr, typ: &ScalarType) -> Result<HirScalarExpr, PlanError> {
@@ -84,9 +84,9 @@ pub(super) fn map(
 /// Elements of a container by subscripts: `a[i][j]`, of a list `l[i]`, of a map `m[k]`.
 pub(super) fn subscript(container: Typed, subscripts: Vec<Typed>) -> Result<Typed, PlanError> {
     let (key, typ) = match &container.typ {
-        ScalarType::Array(t) => ("hw_array_index(AnyArray,int4...)", (**t).clone()),
-        ScalarType::Int2Vector => ("hw_array_index(AnyArray,int4...)", ScalarType::Int16),
-        ScalarType::List { element, .. } => ("hw_list_index(AnyList,int8...)", (**element).clone()),
+        ScalarType::Array(t) => ("hw_array_get(AnyArray,int4...)", (**t).clone()),
+        ScalarType::Int2Vector => ("hw_array_get(AnyArray,int4...)", ScalarType::Int16),
+        ScalarType::List { element, .. } => ("hw_list_get(AnyList,int8...)", (**element).clone()),
         other => {
             let text = format!(
                 "cannot subscript type {} because it does not support subscripting",
@@ -104,7 +104,7 @@ pub(super) fn subscript(container: Typed, subscripts: Vec<Typed>) -> Result<Type
 pub(super) fn slice(container: Typed, bounds: Vec<Typed>) -> Result<Typed, PlanError> {
     let typ = container.typ.without_modifiers();
     let key = match &typ {
-        ScalarType::List { .. } => "hw_list_slice(AnyList,int8,int8)",
+        ScalarType::List { .. } => "hw_list_slice(AnyList,int8...)",
         _ => "hw_array_slice(AnyArray,int4...)",
     };
     let mut args = vec![container];

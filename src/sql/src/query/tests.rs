@@ -532,3 +532,54 @@ fn parameters_take_their_types_from_where_they_stand() {
     let types: Vec<String> = scx.param_types.borrow().iter().flatten().map(super::type_name).collect();
     assert_eq!(types, ["integer", "text", "bigint"]);
 }
+
+#[test]
+fn against_pg() {
+    let catalog = TestCatalog::new();
+    let mut random = Random(11);
+    let data = random.data(&catalog);
+    let Ok(file) = std::fs::read_to_string("/tmp/sq/q.sql") else { return };
+    let mut out = String::new();
+    for sql in file.lines().filter(|l| !l.trim().is_empty()) {
+        let planned = match plan(&catalog, sql) {
+            Ok(p) => p,
+            Err(e) => {
+                out += &format!("{sql}\tERR {} {:?} {}\n", e.sqlstate, e.position, e.message);
+                continue;
+            }
+        };
+        let found: Vec<String> =
+            planned.desc.iter().map(|(n, t)| format!("{n}:{}", super::type_name(&t.scalar_type))).collect();
+        let types: Vec<_> = planned.desc.iter().map(|(_, t)| t.scalar_type.clone()).collect();
+        let mir = match crate::lowering::lower(planned.expr) {
+            Ok(m) => m,
+            Err(e) => {
+                out += &format!("{sql}\tERR {} {}\n", e.sqlstate, e.message);
+                continue;
+            }
+        };
+        let rows = match eval_mir(&mir, &data) {
+            Ok(rows) => rows,
+            Err(e) => {
+                out += &format!("{sql}\tERR {} {:?} {}\n", e.sqlstate(), None::<usize>, e);
+                continue;
+            }
+        };
+        let mut rows: Vec<Row> = rows.into_iter().flat_map(|(r, n)| std::iter::repeat_n(r, n as usize)).collect();
+        rows.sort_by(|x, y| hw_repr::compare_rows_by(&planned.finishing.order_by, &x.unpack(), &y.unpack(), || x.cmp(y)));
+        let mut shown: Vec<String> = rows.iter().skip(planned.finishing.offset as usize).take(planned.finishing.limit.unwrap_or(1000) as usize).map(|row| {
+            let datums = row.unpack();
+            let shown: Vec<String> = planned
+                .finishing
+                .project
+                .iter()
+                .zip(&types)
+                .map(|(c, t)| if datums[*c].is_null() { "NULL".into() } else { text::to_string(datums[*c], t) })
+                .collect();
+            shown.join("|")
+        }).collect();
+        if planned.finishing.order_by.is_empty() { shown.sort(); }
+        out += &format!("{sql}\t{}\t{}\n", found.join(","), shown.join("~"));
+    }
+    std::fs::write("/tmp/sq/ours.txt", out).unwrap();
+}

@@ -103,9 +103,7 @@ pub(super) fn register(r: &mut Registry) {
             t.first().map_or(ScalarType::String.array_of(), |t| array_type(&t.without_modifiers()))
         }),
     );
-    for s in ["AnyCompatibleArray || AnyCompatibleArray -> $1 lax"] {
-        r.add(op(s, |_, arena, a| concat(arena, a[0], a[1])));
-    }
+    r.add(op("AnyCompatibleArray || AnyCompatibleArray -> $1 lax", |_, arena, a| concat(arena, a[0], a[1])));
     r.add(f("array_cat(AnyCompatibleArray, AnyCompatibleArray) -> $1 lax", |_, arena, a| {
         concat(arena, a[0], a[1])
     }));

@@ -1,6 +1,6 @@
 //! Subscripts and slices of arrays.
 //!
-//! `hw_array_index(array, i, …)` has one subscript for each dimension; `hw_array_slice(array, l1, u1, …)` a pair for
+//! `hw_array_get(array, i, …)` has one subscript for each dimension; `hw_array_slice(array, l1, u1, …)` a pair for
 //! each, in which NULL stands for a bound left out: planning makes a written NULL a NULL result.
 
 use hw_repr::datum::ArrayDimension;
@@ -65,7 +65,7 @@ fn slice<'a>(arena: &'a RowArena, array: ArrayRef<'a>, bounds: &[Datum<'_>]) -> 
 }
 
 pub(super) fn register(r: &mut Registry) {
-    r.add(f("hw_array_index(AnyArray, int4...) -> elem1 nullable total internal", |_, _, a| {
+    r.add(f("hw_array_get(AnyArray, int4...) -> elem1 nullable total internal", |_, _, a| {
         Ok(index(a[0].unwrap_array(), &a[1..]))
     }));
     r.add(f("hw_array_slice(AnyArray, int4...) -> $1 lax_total internal", |_, arena, a| match a[0] {

@@ -1,6 +1,6 @@
 //! Lists, maps and records: the dialect's containers beside arrays.
 
-use hw_repr::{Datum, DatumList, RowArena, ScalarType};
+use hw_repr::{Datum, DatumList, RowArena, RowPacker, ScalarType};
 
 use super::signature::{element_type, f, op};
 use super::{EvalResult, fail, ok};
@@ -27,7 +27,7 @@ fn register_lists(r: &mut Registry) {
     );
     // Nested subscripts `l[i][j]` are one call.
     r.add(
-        f("hw_list_index(AnyList, int8...) -> elem1 nullable total internal", |_, _, a| {
+        f("hw_list_get(AnyList, int8...) -> elem1 nullable total internal", |_, _, a| {
             let found = a[1..].iter().try_fold(a[0], |d, i| match d {
                 Datum::List(l) => l.iter().nth(usize::try_from(i.unwrap_int64()).ok()?.checked_sub(1)?),
                 _ => None,
@@ -36,12 +36,10 @@ fn register_lists(r: &mut Registry) {
         })
         .returning(|t| t[1..].iter().fold(t[0].clone(), |t, _| element_type(&t))),
     );
-    r.add(f("hw_list_slice(AnyList, int8, int8) -> $1 lax_total internal", |_, arena, a| {
-        let Datum::List(l) = a[0] else { return Ok(Datum::Null) };
-        let bound = |d: Datum<'_>, default: i64| if let Datum::Int64(v) = d { v } else { default };
-        let (from, to) = (bound(a[1], 1).max(1), bound(a[2], i64::MAX));
-        let count = usize::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(0);
-        list(arena, l.iter().skip((from - 1) as usize).take(count))
+    // Lower and upper bounds in turn, one pair for each layer; NULL where a bound is left out.
+    r.add(f("hw_list_slice(AnyList, int8...) -> $1 lax_total internal", |_, arena, a| match a[0] {
+        Datum::List(_) => Ok(arena.make_datum(|p| slice(a[0], &a[1..], p))),
+        _ => Ok(Datum::Null),
     }));
     r.add(f("list_length(AnyList) -> int4 total", |_, _, a| ok(a[0].unwrap_list().iter().count() as i32)));
     r.add(f("list_n_layers(AnyList) -> int4 total", |cx, _, _| {
@@ -93,6 +91,18 @@ fn register_lists(r: &mut Registry) {
     }));
     r.add(op("AnyList @> AnyList -> bool total", |_, _, a| ok(contains(a[0], a[1]))));
     r.add(op("AnyList <@ AnyList -> bool total", |_, _, a| ok(contains(a[1], a[0]))));
+}
+
+fn slice(d: Datum<'_>, bounds: &[Datum<'_>], p: &mut RowPacker<'_>) {
+    let (Datum::List(l), [lower, upper, rest @ ..]) = (d, bounds) else {
+        p.push(d);
+        return;
+    };
+    let bound = |d: &Datum<'_>, default: i64| if let Datum::Int64(v) = d { *v } else { default };
+    let (from, to) = (bound(lower, 1).max(1), bound(upper, i64::MAX));
+    let count = usize::try_from(to.saturating_sub(from).saturating_add(1)).unwrap_or(0);
+    let skip = usize::try_from(from - 1).unwrap_or(usize::MAX);
+    p.push_list_with(|p| l.iter().skip(skip).take(count).for_each(|d| slice(d, rest, p)));
 }
 
 fn contains(x: Datum<'_>, y: Datum<'_>) -> bool {
@@ -183,7 +193,7 @@ fn register_records(r: &mut Registry) {
             }),
     );
     // The field's position, from 0, is a literal; the caller sets the result type.
-    r.add(f("hw_record_get(Any, int4) -> text nullable total internal", |_, _, a| {
+    r.add(f("hw_record_get(AnyRecord, int4) -> text nullable total internal", |_, _, a| {
         let at = usize::try_from(a[1].unwrap_int32()).unwrap_or(usize::MAX);
         Ok(a[0].unwrap_list().iter().nth(at).unwrap_or(Datum::Null))
     }));

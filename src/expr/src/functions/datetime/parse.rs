@@ -240,7 +240,7 @@ impl Found {
     fn date(&self, text: &str) -> Result<Date, EvalError> {
         let fail = || out_of_range(text);
         if let Some(j) = self.julian {
-            return Ok(Date::from_days(j - i64::from(Date::JULIAN_EPOCH)).map_err(|_| fail())?);
+            return Date::from_days(j - i64::from(Date::JULIAN_EPOCH)).map_err(|_| fail());
         }
         if let (Some(year), week) = (self.iso_year, self.iso_week.unwrap_or(1)) {
             let week = u32::try_from(week).ok().filter(|w| (1..=53).contains(w)).ok_or_else(fail)?;

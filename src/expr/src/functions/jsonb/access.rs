@@ -51,9 +51,9 @@ fn exists(d: Datum<'_>, key: &str) -> bool {
 }
 
 pub(super) fn register(r: &mut Registry) {
-    for s in ["jsonb -> text -> jsonb nullable total"] {
-        r.add(op(s, |_, _, a| Ok(field(a[0], a[1].unwrap_str()).unwrap_or(Datum::Null))));
-    }
+    r.add(op("jsonb -> text -> jsonb nullable total", |_, _, a| {
+        Ok(field(a[0], a[1].unwrap_str()).unwrap_or(Datum::Null))
+    }));
     r.add(op("jsonb ->> text -> text nullable total", |_, arena, a| {
         Ok(textual(field(a[0], a[1].unwrap_str()), arena))
     }));

@@ -44,9 +44,9 @@ fn sind(x: f64) -> f64 {
     let (x, sign) = if x > 180.0 { (360.0 - x, -sign) } else { (x, sign) };
     let x = if x > 90.0 { 180.0 - x } else { x };
     sign * match x {
-        v if v == 0.0 => 0.0,
-        v if v == 30.0 => 0.5,
-        v if v == 90.0 => 1.0,
+        0.0 => 0.0,
+        30.0 => 0.5,
+        90.0 => 1.0,
         v => v.to_radians().sin(),
     }
 }
@@ -56,9 +56,9 @@ fn cosd(x: f64) -> f64 {
     let x = if x > 180.0 { 360.0 - x } else { x };
     let (x, sign) = if x > 90.0 { (180.0 - x, -1.0) } else { (x, 1.0) };
     sign * match x {
-        v if v == 0.0 => 1.0,
-        v if v == 60.0 => 0.5,
-        v if v == 90.0 => 0.0,
+        0.0 => 1.0,
+        60.0 => 0.5,
+        90.0 => 0.0,
         v => v.to_radians().cos(),
     }
 }
