@@ -76,7 +76,8 @@ pub(crate) fn build(
                 let id = Id::Global(export.on_id);
                 let Some(bundle) = context.bindings.get(&id) else { continue };
                 let collection = bundle.collection();
-                let left = Collection { oks: collection.oks.leave(scope), errs: collection.errs.leave(scope) };
+                let left =
+                    Collection { oks: collection.oks.leave(scope), errs: collection.errs.leave(scope) };
                 outer.bindings.insert(id, left.into());
             }
         });
@@ -100,7 +101,10 @@ fn has_recursion(plan: &Lir) -> bool {
     }
 }
 
-fn context<'scope, T: RenderTime>(scope: Scope<'scope, T>, description: &DataflowDescription) -> Context<'scope, T> {
+fn context<'scope, T: RenderTime>(
+    scope: Scope<'scope, T>,
+    description: &DataflowDescription,
+) -> Context<'scope, T> {
     Context {
         scope,
         as_of: description.as_of,
@@ -148,7 +152,8 @@ fn bind_indexes<'outer, 'inner, T: RenderTime>(
         let Some(traces) = imports.get_mut(id) else { continue };
         let since = Antichain::from_elem(description.as_of);
         let until = description.until.map_or(Antichain::new(), Antichain::from_elem);
-        let (oks, _) = traces.oks.import_frontier_core(outer, &format!("Import({id})"), since.clone(), until.clone());
+        let (oks, _) =
+            traces.oks.import_frontier_core(outer, &format!("Import({id})"), since.clone(), until.clone());
         let (errs, _) = traces.errs.import_frontier_core(outer, &format!("ImportErrors({id})"), since, until);
         let errs = errs.as_collection(|e, ()| e.clone()).enter(context.scope);
         let flavor = Flavor::Import(*id, oks.enter(context.scope));

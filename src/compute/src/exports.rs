@@ -24,7 +24,11 @@ pub(crate) struct DataflowToken {
 }
 
 impl DataflowToken {
-    pub(crate) fn new(index: usize, droppable: Droppable, inputs: Vec<Rc<DataflowToken>>) -> Rc<DataflowToken> {
+    pub(crate) fn new(
+        index: usize,
+        droppable: Droppable,
+        inputs: Vec<Rc<DataflowToken>>,
+    ) -> Rc<DataflowToken> {
         Rc::new(DataflowToken { index, droppable, _inputs: inputs })
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use hw_repr::{GlobalId, Timestamp};
+use timely::Container;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::Container;
 
 /// A frontier; `None` is the end.
 pub(crate) type Frontier = Option<Timestamp>;

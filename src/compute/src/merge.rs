@@ -83,7 +83,9 @@ impl Merge {
     /// Takes a worker's response.
     pub(crate) fn absorb(&mut self, worker: usize, response: WorkerResponse) -> Vec<Response> {
         match response {
-            WorkerResponse::Frontier(id, frontier) => self.frontier(worker, id, frontier).into_iter().collect(),
+            WorkerResponse::Frontier(id, frontier) => {
+                self.frontier(worker, id, frontier).into_iter().collect()
+            }
             WorkerResponse::Dropped(id) => {
                 if let Some(export) = self.frontiers.get_mut(&id) {
                     export.dropped += 1;
@@ -112,7 +114,8 @@ impl Merge {
                     return vec![];
                 }
                 self.reconciled = 0;
-                let told = self.frontiers.iter().filter_map(|(id, f)| Some(Response::Frontier(*id, f.least?)));
+                let told =
+                    self.frontiers.iter().filter_map(|(id, f)| Some(Response::Frontier(*id, f.least?)));
                 told.collect()
             }
         }
@@ -177,7 +180,10 @@ mod tests {
     fn the_least_frontier_is_told_once_known() {
         let mut merge = Merge::new(2);
         assert!(merge.absorb(0, WorkerResponse::Frontier(ID, Some(5))).is_empty());
-        assert_eq!(merge.absorb(1, WorkerResponse::Frontier(ID, Some(7))), vec![Response::Frontier(ID, Some(5))]);
+        assert_eq!(
+            merge.absorb(1, WorkerResponse::Frontier(ID, Some(7))),
+            vec![Response::Frontier(ID, Some(5))]
+        );
         assert!(merge.absorb(1, WorkerResponse::Frontier(ID, None)).is_empty());
         assert_eq!(merge.absorb(0, WorkerResponse::Frontier(ID, None)), vec![Response::Frontier(ID, None)]);
         assert!(merge.absorb(0, WorkerResponse::Reconciled).is_empty());
@@ -192,7 +198,8 @@ mod tests {
         let mut merge = Merge::new(2);
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
         merge.absorb(0, WorkerResponse::Peek(1, a, 100, PeekResponse::Rows(vec![(Row::default(), 1)])));
-        let answer = merge.absorb(1, WorkerResponse::Peek(1, a, 100, PeekResponse::Error(EvalError::DivisionByZero)));
+        let answer =
+            merge.absorb(1, WorkerResponse::Peek(1, a, 100, PeekResponse::Error(EvalError::DivisionByZero)));
         assert_eq!(answer, vec![Response::Peek(a, PeekResponse::Error(EvalError::DivisionByZero))]);
         merge.absorb(0, WorkerResponse::Peek(1, b, 100, PeekResponse::Rows(vec![])));
         merge.absorb(0, WorkerResponse::Connected(2));

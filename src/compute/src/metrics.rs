@@ -5,7 +5,7 @@ use hw_base::metrics::{IntCounter, IntGauge, MetricsRegistry};
 /// Metrics of a compute instance.
 #[derive(Debug, Clone)]
 pub(crate) struct ComputeMetrics {
-    /// Dataflows that run.
+    /// Dataflows that run, those included that only others read.
     pub(crate) dataflows: IntGauge,
     /// Peeks received.
     pub(crate) peeks: IntCounter,

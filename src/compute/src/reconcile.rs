@@ -28,7 +28,11 @@ pub(crate) fn reconcile(running: &[Running<'_>], wanted: &[&DataflowDescription]
     for want in wanted {
         let inputs_go_on = want.index_imports.keys().all(|id| kept_exports.contains(id));
         let position = running.iter().enumerate().position(|(i, run)| {
-            inputs_go_on && !taken.contains(&i) && run.whole && run.since <= want.as_of && same(run.description, want)
+            inputs_go_on
+                && !taken.contains(&i)
+                && run.whole
+                && run.since <= want.as_of
+                && same(run.description, want)
         });
         if let Some(i) = position {
             taken.insert(i);

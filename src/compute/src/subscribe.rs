@@ -37,7 +37,8 @@ pub(crate) fn subscribe(
     let target = hasher.finish() % scope.peers() as u64;
     let here = target as usize == scope.index();
     let mut oks = builder.new_input(input.oks.inner, Exchange::new(move |_: &(Row, Timestamp, Diff)| target));
-    let mut errs = builder.new_input(input.errs.inner, Exchange::new(move |_: &(EvalError, Timestamp, Diff)| target));
+    let mut errs =
+        builder.new_input(input.errs.inner, Exchange::new(move |_: &(EvalError, Timestamp, Diff)| target));
     builder.build(move |_capabilities| {
         let mut pending = here.then(|| Pending { lower: config.as_of, config, rows: vec![], errs: vec![] });
         move |frontiers| {
@@ -95,7 +96,8 @@ impl Pending {
                 if order.is_empty() {
                     return a.0.cmp(&b.0);
                 }
-                let (left, right): (Vec<Datum<'_>>, Vec<Datum<'_>>) = (a.0.iter().collect(), b.0.iter().collect());
+                let (left, right): (Vec<Datum<'_>>, Vec<Datum<'_>>) =
+                    (a.0.iter().collect(), b.0.iter().collect());
                 compare_rows_by(order, &left, &right, || a.0.cmp(&b.0))
             })
         });
@@ -111,7 +113,9 @@ impl Pending {
             return None;
         }
         consolidate_updates(&mut self.errs);
-        let held = |(_, time, diff): &&(EvalError, Timestamp, Diff)| *diff > 0 && upper.is_none_or(|upper| *time < upper);
+        let held = |(_, time, diff): &&(EvalError, Timestamp, Diff)| {
+            *diff > 0 && upper.is_none_or(|upper| *time < upper)
+        };
         self.errs.iter().filter(held).map(|(e, ..)| e.clone()).min()
     }
 }

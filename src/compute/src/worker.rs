@@ -111,6 +111,9 @@ impl<'w> Worker<'w> {
             self.tell_progress();
             busy |= self.work_on_peeks();
             busy |= self.drop_unneeded();
+            if busy && self.first() {
+                self.metrics.dataflows.set(self.timely.installed_dataflows().len() as i64);
+            }
         }
         self.peeks.clear();
         self.exports.clear();
@@ -253,9 +256,6 @@ impl<'w> Worker<'w> {
             self.exports.insert(*id, export);
         }
         self.descriptions.insert(number, description.clone());
-        if self.first() {
-            self.metrics.dataflows.inc();
-        }
     }
 
     fn allow_compaction(&mut self, id: GlobalId, since: Timestamp) {
@@ -276,9 +276,6 @@ impl<'w> Worker<'w> {
         let Some(export) = self.exports.remove(&id) else { return };
         if !self.exports.values().any(|e| e.dataflow == export.dataflow) {
             self.descriptions.remove(&export.dataflow);
-            if self.first() {
-                self.metrics.dataflows.dec();
-            }
         }
         self.surroundings.frontiers.borrow_mut().remove(&id);
         self.surroundings.subscribes.borrow_mut().retain(|(of, _)| *of != id);
@@ -338,7 +335,8 @@ impl<'w> Worker<'w> {
             PeekTarget::Index { id, .. } => match self.exports.get(id) {
                 Some(Export { index: Some(_), since, .. }) if *since <= peek.timestamp => PeekState::Waiting,
                 Some(Export { index: Some(_), since, .. }) => {
-                    let message = format!("index {id} cannot be read at {}: its since is {since}", peek.timestamp);
+                    let message =
+                        format!("index {id} cannot be read at {}: its since is {since}", peek.timestamp);
                     return self.answer(peek, PeekResponse::Error(hw_expr::EvalError::new("XX000", message)));
                 }
                 _ => {
@@ -353,7 +351,9 @@ impl<'w> Worker<'w> {
                 let shard = hw_persist::ShardId::from_bytes(shard.into_bytes());
                 let thread = std::thread::current();
                 let (persist, runtime) = (self.surroundings.persist.clone(), &self.surroundings.runtime);
-                PeekState::Shard(ShardPeek::begin(peek.clone(), shard, persist, runtime, move || thread.unpark()))
+                PeekState::Shard(ShardPeek::begin(peek.clone(), shard, persist, runtime, move || {
+                    thread.unpark()
+                }))
             }
         };
         self.peeks.insert(peek.uuid, PendingPeek { peek: peek.clone(), state });

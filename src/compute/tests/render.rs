@@ -1,5 +1,5 @@
 //! Every kind of node against its definition: random changes, peeks at every time, one and three workers.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod support;
 
@@ -25,7 +25,12 @@ fn local(id: u64) -> Lir {
 }
 
 fn arrange(input: Lir, arity: usize, keys: &[&[usize]]) -> Lir {
-    Lir::ArrangeBy { input: Box::new(input), arity, keys: keys.iter().map(|k| cols(k)).collect(), input_key: None }
+    Lir::ArrangeBy {
+        input: Box::new(input),
+        arity,
+        keys: keys.iter().map(|k| cols(k)).collect(),
+        input_key: None,
+    }
 }
 
 fn apply(input: Lir, plan: MapFilterProject) -> Lir {
@@ -41,10 +46,22 @@ fn distinct(input: Lir, arity: usize) -> Lir {
 }
 
 fn reduce(input: Lir, arity: usize, key: &[usize], plan: ReducePlan) -> Lir {
-    Lir::Reduce { input: Box::new(input), input_arity: arity, key: cols(key), plan, expected_group_size: None }
+    Lir::Reduce {
+        input: Box::new(input),
+        input_arity: arity,
+        key: cols(key),
+        plan,
+        expected_group_size: None,
+    }
 }
 
-fn stage(input: usize, stream_key: usize, stream_arity: usize, lookup_key: usize, project: Option<&[usize]>) -> JoinStage {
+fn stage(
+    input: usize,
+    stream_key: usize,
+    stream_arity: usize,
+    lookup_key: usize,
+    project: Option<&[usize]>,
+) -> JoinStage {
     let plan = MapFilterProject::new(stream_arity + 2);
     let plan = match project {
         Some(columns) => plan.project(columns.iter().copied()),
@@ -73,7 +90,11 @@ fn delta_join() -> Lir {
         path(2, 0, vec![stage(1, 0, 2, 1, None), stage(0, 2, 4, 1, Some(&[4, 2, 0, 1]))]),
     ];
     Lir::Join {
-        inputs: vec![arrange(get(A), 2, &[&[1]]), arrange(get(B), 2, &[&[0], &[1]]), arrange(get(C), 2, &[&[0]])],
+        inputs: vec![
+            arrange(get(A), 2, &[&[1]]),
+            arrange(get(B), 2, &[&[0], &[1]]),
+            arrange(get(C), 2, &[&[0]]),
+        ],
         input_arities: vec![2, 2, 2],
         plan: JoinPlan::Delta(paths),
     }
@@ -99,7 +120,10 @@ fn accumulable() -> AccumulablePlan {
     filtered.filter = Some(op("<", col(0), col(1)));
     let mut sum_distinct = agg("sum", col(1));
     sum_distinct.distinct = true;
-    AccumulablePlan { simple: vec![(0, agg("sum", col(1))), (2, filtered)], distinct: vec![(3, sum_distinct)] }
+    AccumulablePlan {
+        simple: vec![(0, agg("sum", col(1))), (2, filtered)],
+        distinct: vec![(3, sum_distinct)],
+    }
 }
 
 fn hierarchical(at: [usize; 2], buckets: &[u64]) -> HierarchicalPlan {
@@ -135,16 +159,19 @@ fn top_k(limit: Option<MirScalarExpr>, offset: usize, buckets: &[u64], monotonic
 }
 
 /// Nodes that can be reached along `a`, up to `limit` steps.
-fn reach(limit: Option<u64>) -> Lir {
+fn reach(limit: Option<u64>, delta: bool) -> Lir {
+    let path = |source: usize, key: usize, stage| JoinPath {
+        source,
+        source_key: Some(cols(&[key])),
+        initial: MfpPlan::identity(2),
+        stages: vec![stage],
+    };
+    let linear_path = path(0, 1, stage(1, 1, 2, 0, Some(&[0, 3])));
+    let delta_paths = vec![linear_path.clone(), path(1, 0, stage(0, 0, 2, 1, Some(&[2, 1])))];
     let step = Lir::Join {
         inputs: vec![arrange(local(1), 2, &[&[1]]), arrange(get(A), 2, &[&[0]])],
         input_arities: vec![2, 2],
-        plan: JoinPlan::Linear(JoinPath {
-            source: 0,
-            source_key: Some(cols(&[1])),
-            initial: MfpPlan::identity(2),
-            stages: vec![stage(1, 1, 2, 0, Some(&[0, 3]))],
-        }),
+        plan: if delta { JoinPlan::Delta(delta_paths) } else { JoinPlan::Linear(linear_path) },
     };
     let value = distinct(Lir::Union { inputs: vec![get(A), step], consolidate: false }, 2);
     Lir::LetRec {
@@ -191,23 +218,37 @@ fn plans() -> Vec<(&'static str, Lir, usize)> {
         ("distinct", distinct(project(get(A), 2, &[1]), 1), 1),
         (
             "sums",
-            reduce(get(A), 2, &[0], ReducePlan::Accumulable(AccumulablePlan {
-                simple: vec![(0, agg("sum", col(1))), (1, agg("count", col(1)))],
-                distinct: vec![],
-            })),
+            reduce(
+                get(A),
+                2,
+                &[0],
+                ReducePlan::Accumulable(AccumulablePlan {
+                    simple: vec![(0, agg("sum", col(1))), (1, agg("count", col(1)))],
+                    distinct: vec![],
+                }),
+            ),
             3,
         ),
         ("min max", reduce(get(A), 2, &[0], ReducePlan::Hierarchical(hierarchical([1, 0], &[]))), 3),
-        ("min max in buckets", reduce(get(A), 2, &[0], ReducePlan::Hierarchical(hierarchical([0, 1], &[16, 4]))), 3),
+        (
+            "min max in buckets",
+            reduce(get(A), 2, &[0], ReducePlan::Hierarchical(hierarchical([0, 1], &[16, 4]))),
+            3,
+        ),
         ("basic", reduce(get(A), 2, &[0], ReducePlan::Basic(basic())), 2),
         (
             "collation",
-            reduce(get(A), 2, &[0], ReducePlan::Collation {
-                accumulable: Some(accumulable()),
-                hierarchical: Some(hierarchical([1, 4], &[4])),
-                basic: Some(BasicPlan { aggregates: vec![(5, array_agg())] }),
-                arity: 6,
-            }),
+            reduce(
+                get(A),
+                2,
+                &[0],
+                ReducePlan::Collation {
+                    accumulable: Some(accumulable()),
+                    hierarchical: Some(hierarchical([1, 4], &[4])),
+                    basic: Some(BasicPlan { aggregates: vec![(5, array_agg())] }),
+                    arity: 6,
+                },
+            ),
             7,
         ),
         ("top k", top_k(Some(int(2)), 1, &[], false), 2),
@@ -226,8 +267,9 @@ fn plans() -> Vec<(&'static str, Lir, usize)> {
             },
             2,
         ),
-        ("recursion", reach(None), 2),
-        ("recursion, limited", reach(Some(2)), 2),
+        ("recursion", reach(None, false), 2),
+        ("recursion with a delta join", reach(None, true), 2),
+        ("recursion, limited", reach(Some(2), true), 2),
         (
             "temporal",
             Lir::Mfp {
@@ -274,7 +316,11 @@ fn changes(random: &mut Random, tables: &Tables, time: u64) -> Vec<(GlobalId, Ro
                 TIMED => {
                     let from = random.below(14);
                     let to = from + random.below(6);
-                    Row::pack([Datum::MzTimestamp(from), Datum::MzTimestamp(to), Datum::Int64(random.below(3) as i64)])
+                    Row::pack([
+                        Datum::MzTimestamp(from),
+                        Datum::MzTimestamp(to),
+                        Datum::Int64(random.below(3) as i64),
+                    ])
                 }
                 A => Row::pack([Datum::Int64((time % 4) as i64), value(5)]),
                 _ => Row::pack([value(5), value(5)]),
@@ -285,7 +331,7 @@ fn changes(random: &mut Random, tables: &Tables, time: u64) -> Vec<(GlobalId, Ro
     updates
 }
 
-async fn run(workers: usize, seed: u64) {
+async fn run(workers: usize, seed: u64, seen: &mut Vec<usize>) {
     let timed = RelationDesc::empty()
         .with_column("from", ScalarType::MzTimestamp.nullable(false))
         .with_column("to", ScalarType::MzTimestamp.nullable(false))
@@ -307,6 +353,7 @@ async fn run(workers: usize, seed: u64) {
         instance.create(d).await;
     }
     let until = 12;
+    seen.resize(plans.len(), 0);
     for time in 3..until {
         let updates = changes(&mut random, &tables, time);
         tables.commit(time, updates).await;
@@ -315,8 +362,20 @@ async fn run(workers: usize, seed: u64) {
         for (i, (name, plan, arity)) in plans.iter().enumerate() {
             let index = GlobalId::Transient(1000 + i as u64);
             let expected = tables.naive(time).eval(plan);
+            seen[i] += expected.len();
             let found = instance.rows(Instance::peek_of(index, &[0], *arity, time)).await;
             assert_eq!(found, expected, "{name} at {time}, {workers} workers, seed {seed}");
+            if time % 4 == 3 {
+                // The same as a one-off dataflow.
+                let (object, once) = (GlobalId::Transient(5000), GlobalId::Transient(5001));
+                let mut d = tables.dataflow(name, time, (object, plan.clone()));
+                d.until = Some(time + 1);
+                export_index(&mut d, once, object, &[0], *arity);
+                instance.create(d).await;
+                let found = instance.rows(Instance::peek_of(once, &[0], *arity, time)).await;
+                assert_eq!(found, expected, "{name} at {time} only, {workers} workers, seed {seed}");
+                instance.send(hw_protocol::Command::AllowCompaction(once, u64::MAX)).await;
+            }
         }
     }
     instance.stop().await;
@@ -324,14 +383,18 @@ async fn run(workers: usize, seed: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_node_with_one_worker() {
-    for seed in 1..=3 {
-        run(1, seed).await;
+    let mut seen = vec![];
+    for seed in 1..=12 {
+        run(1, seed, &mut seen).await;
     }
+    assert!(seen.iter().all(|n| *n > 0), "every plan gives rows: {seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_node_with_three_workers() {
-    for seed in 11..=12 {
-        run(3, seed).await;
+    let mut seen = vec![];
+    for seed in 101..=108 {
+        run(3, seed, &mut seen).await;
     }
+    assert!(seen.iter().all(|n| *n > 0), "every plan gives rows: {seen:?}");
 }

@@ -45,7 +45,8 @@ impl Gather {
         if self.order.is_empty() && self.wanted.is_some_and(|wanted| self.count >= wanted) {
             return Ok(false);
         }
-        let doubled = self.wanted.is_some_and(|wanted| self.rows.len() as u64 > wanted.saturating_mul(2).max(1024));
+        let doubled =
+            self.wanted.is_some_and(|wanted| self.rows.len() as u64 > wanted.saturating_mul(2).max(1024));
         if doubled || self.bytes > self.max_bytes {
             self.shrink();
             if self.bytes > self.max_bytes {

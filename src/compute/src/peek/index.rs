@@ -128,7 +128,8 @@ impl IndexPeek {
         };
         let (key, val) = (self.cursor.key(&self.batches), self.cursor.val(&self.batches));
         let arena = RowArena::new();
-        let mut datums: Vec<Datum<'_>> = Vec::with_capacity(self.mfp.input_arity + self.mfp.expressions.len());
+        let mut datums: Vec<Datum<'_>> =
+            Vec::with_capacity(self.mfp.input_arity + self.mfp.expressions.len());
         unpack_pair(key, val, &self.positions, &mut datums);
         let mut row = Row::default();
         if !self.mfp.eval(&mut datums, &arena, &mut row)? {

@@ -1,5 +1,5 @@
 //! A compute instance on persist in memory, driven by hand.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod naive;
 
@@ -59,12 +59,16 @@ pub fn op(symbol: &str, a: MirScalarExpr, b: MirScalarExpr) -> MirScalarExpr {
 /// The aggregate on a bigint.
 pub fn agg(name: &str, arg: MirScalarExpr) -> AggregateExpr {
     let defs = &registry().aggregates[name];
-    let fits = |d: &&&hw_expr::aggregate::AggregateDef| d.params.len() == 1 && d.params.iter().all(fits) && d.kind.is_some();
+    let fits = |d: &&&hw_expr::aggregate::AggregateDef| {
+        d.params.len() == 1 && d.params.iter().all(fits) && d.kind.is_some()
+    };
     let def = defs.iter().find(fits).unwrap_or_else(|| panic!("{name} of bigint in {defs:?}"));
     let func = AggregateFunc::new(def, vec![ScalarType::Int64]);
     assert!(matches!(
         def.kind,
-        Some(AggregateKind::Accumulable(_) | AggregateKind::Min | AggregateKind::Max | AggregateKind::Basic(_))
+        Some(
+            AggregateKind::Accumulable(_) | AggregateKind::Min | AggregateKind::Max | AggregateKind::Basic(_)
+        )
     ));
     AggregateExpr { func, args: vec![arg], order_by: vec![], distinct: false, filter: None }
 }
@@ -162,6 +166,7 @@ pub struct Instance {
     pub commands: mpsc::Sender<Command>,
     responses: mpsc::Receiver<Response>,
     handle: Option<ComputeHandle>,
+    pub metrics: MetricsRegistry,
     pub frontiers: BTreeMap<GlobalId, Option<Timestamp>>,
     pub frontier_count: usize,
     peeks: BTreeMap<Uuid, PeekResponse>,
@@ -171,12 +176,13 @@ pub struct Instance {
 impl Instance {
     pub fn new(workers: usize, persist: &PersistClient) -> Instance {
         hw_base::logging::init();
+        let metrics = MetricsRegistry::new();
         let (commands, receiver) = mpsc::channel(16);
         let config = ComputeConfig {
             workers,
             persist: persist.clone(),
             runtime: tokio::runtime::Handle::current(),
-            metrics: MetricsRegistry::new(),
+            metrics: metrics.clone(),
             fatal: Fatal::abort(),
         };
         let (responses, handle) = start(config, receiver).unwrap();
@@ -184,6 +190,7 @@ impl Instance {
             commands,
             responses,
             handle: Some(handle),
+            metrics,
             frontiers: BTreeMap::new(),
             frontier_count: 0,
             peeks: BTreeMap::new(),
@@ -200,13 +207,16 @@ impl Instance {
     }
 
     pub async fn receive(&mut self) {
-        let response = tokio::time::timeout(WAIT, self.responses.recv()).await.expect("a response in time").unwrap();
+        let response =
+            tokio::time::timeout(WAIT, self.responses.recv()).await.expect("a response in time").unwrap();
         match response {
             Response::Frontier(id, f) => {
                 self.frontier_count += 1;
                 self.frontiers.insert(id, f);
             }
-            Response::Peek(uuid, response) => assert!(self.peeks.insert(uuid, response).is_none(), "one answer"),
+            Response::Peek(uuid, response) => {
+                assert!(self.peeks.insert(uuid, response).is_none(), "one answer")
+            }
             Response::Subscribe(id, batch) => self.subscribes.push((id, batch)),
             other => panic!("unexpected {other:?}"),
         }

@@ -22,7 +22,11 @@ async fn tables_added_later_join_at_one_position() {
     for version in [Version::V97, Version::V57] {
         let server = shared(version);
         let mut conn = server.connect().await;
-        for s in ["CREATE DATABASE later", "CREATE TABLE later.a (id int PRIMARY KEY, v int NOT NULL)", "CREATE TABLE later.b LIKE later.a"] {
+        for s in [
+            "CREATE DATABASE later",
+            "CREATE TABLE later.a (id int PRIMARY KEY, v int NOT NULL)",
+            "CREATE TABLE later.b LIKE later.a",
+        ] {
             conn.query_drop(s).await.unwrap();
         }
         // A source without tables first, as the two-step form makes it.
@@ -43,12 +47,20 @@ async fn tables_added_later_join_at_one_position() {
         // While writes go on, and with a backlog that the source has not read.
         source.stop().await;
         for i in 3..200 {
-            conn.query_drop(format!("BEGIN; INSERT INTO later.a VALUES ({i}, {i}); INSERT INTO later.b VALUES ({i}, -{i}); COMMIT")).await.unwrap();
+            conn.query_drop(format!(
+                "BEGIN; INSERT INTO later.a VALUES ({i}, {i}); INSERT INTO later.b VALUES ({i}, -{i}); COMMIT"
+            ))
+            .await
+            .unwrap();
         }
         source.add(server.tables(&[("later", "b")]).await);
         source.start();
         for i in 200..400 {
-            conn.query_drop(format!("BEGIN; INSERT INTO later.a VALUES ({i}, {i}); INSERT INTO later.b VALUES ({i}, -{i}); COMMIT")).await.unwrap();
+            conn.query_drop(format!(
+                "BEGIN; INSERT INTO later.a VALUES ({i}, {i}); INSERT INTO later.b VALUES ({i}, -{i}); COMMIT"
+            ))
+            .await
+            .unwrap();
         }
         conn.query_drop("DELETE FROM later.b WHERE id < 10").await.unwrap();
         source.catch_up(server).await;
@@ -71,8 +83,16 @@ async fn definite_errors_are_the_tables_own() {
         conn.query_drop("CREATE DATABASE ddl").await.unwrap();
         let names = ["ok", "trunc", "dropped", "renamed", "retyped", "colgone", "keygone", "part", "nulls"];
         for t in names {
-            let partitions = if t == "part" { "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE)" } else { "" };
-            conn.query_drop(format!("CREATE TABLE ddl.`{t}` (id int PRIMARY KEY, v int NOT NULL, w int) {partitions}")).await.unwrap();
+            let partitions = if t == "part" {
+                "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE)"
+            } else {
+                ""
+            };
+            conn.query_drop(format!(
+                "CREATE TABLE ddl.`{t}` (id int PRIMARY KEY, v int NOT NULL, w int) {partitions}"
+            ))
+            .await
+            .unwrap();
             conn.query_drop(format!("INSERT INTO ddl.`{t}` VALUES (1, 1, 1)")).await.unwrap();
         }
         let tables = server.tables(&names.map(|t| ("ddl", t))).await;
@@ -108,7 +128,11 @@ async fn definite_errors_are_the_tables_own() {
             ("trunc", "TRUNCATE TABLE `ddl`.`trunc`", "truncated"),
             ("dropped", "DROP TABLE IF EXISTS ddl.dropped", "dropped"),
             ("renamed", "RENAME TABLE ddl.renamed TO ddl.elsewhere", "renamed"),
-            ("retyped", "ALTER TABLE ddl.retyped MODIFY v bigint NOT NULL", "the type of column \"v\" was changed"),
+            (
+                "retyped",
+                "ALTER TABLE ddl.retyped MODIFY v bigint NOT NULL",
+                "the type of column \"v\" was changed",
+            ),
             ("colgone", "ALTER TABLE ddl.colgone DROP COLUMN w", "column \"w\" was dropped"),
             ("keygone", "ALTER TABLE ddl.keygone DROP PRIMARY KEY", "the key (id) was dropped"),
             ("part", "ALTER TABLE ddl.part TRUNCATE PARTITION p0", "truncated"),
@@ -144,7 +168,11 @@ async fn definite_errors_are_the_tables_own() {
         assert_eq!(source.rows(0).await.len(), 5);
 
         // A statement that was logged as text cannot be followed.
-        for s in ["SET SESSION binlog_format = 'STATEMENT'", "INSERT INTO ddl.ok (id, v, w) VALUES (6, 6, 6)", "DROP DATABASE ddl"] {
+        for s in [
+            "SET SESSION binlog_format = 'STATEMENT'",
+            "INSERT INTO ddl.ok (id, v, w) VALUES (6, 6, 6)",
+            "DROP DATABASE ddl",
+        ] {
             conn.query_drop(s).await.unwrap();
         }
         source.catch_up(server).await;
@@ -159,7 +187,11 @@ async fn definitions_that_change_while_the_source_is_away() {
     for version in [Version::V97, Version::V57] {
         let server = shared(version);
         let mut conn = server.connect().await;
-        for s in ["CREATE DATABASE away", "CREATE TABLE away.t (id int PRIMARY KEY, v int)", "INSERT INTO away.t VALUES (1, 1)"] {
+        for s in [
+            "CREATE DATABASE away",
+            "CREATE TABLE away.t (id int PRIMARY KEY, v int)",
+            "INSERT INTO away.t VALUES (1, 1)",
+        ] {
             conn.query_drop(s).await.unwrap();
         }
         let mut source = Source::new(server, server.tables(&[("away", "t")]).await).await;
@@ -210,8 +242,17 @@ async fn xa_transactions_count_from_their_commit() {
         conn.query_drop("XA COMMIT 'one'").await.unwrap();
         source.catch_up(server).await;
         assert_eq!(ints(&source.rows(0).await), [[1], [2], [3]]);
-        for s in ["XA START 'two'", "INSERT INTO xa.t VALUES (4)", "XA END 'two'", "XA PREPARE 'two'", "XA ROLLBACK 'two'",
-            "XA START 'three'", "INSERT INTO xa.t VALUES (5)", "XA END 'three'", "XA COMMIT 'three' ONE PHASE"] {
+        for s in [
+            "XA START 'two'",
+            "INSERT INTO xa.t VALUES (4)",
+            "XA END 'two'",
+            "XA PREPARE 'two'",
+            "XA ROLLBACK 'two'",
+            "XA START 'three'",
+            "INSERT INTO xa.t VALUES (5)",
+            "XA END 'three'",
+            "XA COMMIT 'three' ONE PHASE",
+        ] {
             conn.query_drop(s).await.unwrap();
         }
         source.catch_up(server).await;
@@ -261,6 +302,9 @@ async fn large_compressed_and_tagged_transactions() {
     source.catch_up(&server).await;
     let rows = source.rows(0).await;
     assert_eq!(rows.len(), 1000);
-    assert!(rows.iter().all(|r| r.unpack()[1] == Datum::Int64(i64::from(r.unpack_first().unwrap_int32()) * 3 + 1)));
+    assert!(
+        rows.iter()
+            .all(|r| r.unpack()[1] == Datum::Int64(i64::from(r.unpack_first().unwrap_int32()) * 3 + 1))
+    );
     source.stop().await;
 }

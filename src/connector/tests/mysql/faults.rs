@@ -21,7 +21,11 @@ async fn transfers(port: u16, seed: u64, stop: Arc<AtomicBool>) -> u64 {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut done = 0;
     while !stop.load(Ordering::SeqCst) {
-        let opts = mysql_async::OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port).user(Some("root")).prefer_socket(false);
+        let opts = mysql_async::OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(port)
+            .user(Some("root"))
+            .prefer_socket(false);
         let Ok(mut conn) = mysql_async::Conn::new(opts).await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -32,8 +36,15 @@ async fn transfers(port: u16, seed: u64, stop: Arc<AtomicBool>) -> u64 {
             for _ in 0..rng.random_range(1..4) {
                 let (from, to) = (rng.random_range(0..ACCOUNTS), rng.random_range(0..ACCOUNTS));
                 let tables = if rng.random() { ["a", "b"] } else { ["b", "a"] };
-                script.push(format!("UPDATE bank.{} SET balance = balance - {amount}, note = 'n{}' WHERE id = {from}", tables[0], rng.random::<u8>()));
-                script.push(format!("UPDATE bank.{} SET balance = balance + {amount} WHERE id = {to}", tables[1]));
+                script.push(format!(
+                    "UPDATE bank.{} SET balance = balance - {amount}, note = 'n{}' WHERE id = {from}",
+                    tables[0],
+                    rng.random::<u8>()
+                ));
+                script.push(format!(
+                    "UPDATE bank.{} SET balance = balance + {amount} WHERE id = {to}",
+                    tables[1]
+                ));
             }
             script.push(format!("INSERT INTO bank.log (amount) VALUES ({amount})"));
             script.push(if rng.random_range(0..5) == 0 { "ROLLBACK" } else { "COMMIT" }.to_owned());
@@ -56,7 +67,10 @@ async fn transfers(port: u16, seed: u64, stop: Arc<AtomicBool>) -> u64 {
 
 async fn kill_dump_threads(server: &Server) {
     let mut conn = server.connect().await;
-    let ids: Vec<u64> = conn.query("SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'").await.unwrap();
+    let ids: Vec<u64> = conn
+        .query("SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'")
+        .await
+        .unwrap();
     for id in ids {
         let _ = conn.query_drop(format!("KILL {id}")).await;
     }
@@ -84,16 +98,23 @@ async fn survive(version: Version, seed: u64, rounds: usize) {
     let server = Server::start(version);
     let accounts = |t: &str| {
         let values: Vec<String> = (0..ACCOUNTS).map(|i| format!("({i}, 100, NULL)")).collect();
-        [format!("CREATE TABLE bank.{t} (id int PRIMARY KEY, balance bigint NOT NULL, note varchar(20))"), format!("INSERT INTO bank.{t} VALUES {}", values.join(", "))]
+        [
+            format!("CREATE TABLE bank.{t} (id int PRIMARY KEY, balance bigint NOT NULL, note varchar(20))"),
+            format!("INSERT INTO bank.{t} VALUES {}", values.join(", ")),
+        ]
     };
-    let mut setup = vec!["CREATE DATABASE bank".to_owned(), "CREATE TABLE bank.log (id int AUTO_INCREMENT PRIMARY KEY, amount int)".to_owned()];
+    let mut setup = vec![
+        "CREATE DATABASE bank".to_owned(),
+        "CREATE TABLE bank.log (id int AUTO_INCREMENT PRIMARY KEY, amount int)".to_owned(),
+    ];
     setup.extend(accounts("a"));
     setup.extend(accounts("b"));
     server.sql(&setup.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let names = [("bank", "a"), ("bank", "b"), ("bank", "log")];
     let mut source = Source::new(&server, server.tables(&names).await).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = (0..3).map(|i| tokio::spawn(transfers(server.port, seed + i, Arc::clone(&stop)))).collect();
+    let writers: Vec<_> =
+        (0..3).map(|i| tokio::spawn(transfers(server.port, seed + i, Arc::clone(&stop)))).collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
     source.start();
     for round in 0..rounds {
@@ -176,7 +197,10 @@ async fn interrupted_snapshots_start_again() {
     let reading = || source.statistics(source.export(0)).is_some_and(|s| s.snapshot_records_staged > Some(0));
     until("rows are read", async || reading() || source.progress().await.position.is_some()).await;
     let mut conn = server.connect().await;
-    let ids: Vec<u64> = conn.query("SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT `id`%'").await.unwrap();
+    let ids: Vec<u64> = conn
+        .query("SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT `id`%'")
+        .await
+        .unwrap();
     for id in ids {
         let _ = conn.query_drop(format!("KILL {id}")).await;
     }
@@ -211,7 +235,9 @@ async fn a_newer_epoch_takes_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_binlogs_and_reset_servers_are_definite() {
     let server = Server::start(Version::V97);
-    server.sql(&["CREATE DATABASE l", "CREATE TABLE l.t (id int PRIMARY KEY)", "INSERT INTO l.t VALUES (1)"]).await;
+    server
+        .sql(&["CREATE DATABASE l", "CREATE TABLE l.t (id int PRIMARY KEY)", "INSERT INTO l.t VALUES (1)"])
+        .await;
     for cause in ["purge", "reset"] {
         let mut source = Source::new(&server, server.tables(&[("l", "t")]).await).await;
         source.start();
@@ -235,7 +261,14 @@ async fn lost_binlogs_and_reset_servers_are_definite() {
         let (_, errors) = source.contents(0).await;
         let text = if cause == "purge" { "purged" } else { "has lost transactions" };
         assert!(errors.len() == 1 && errors[0].contains(text), "{errors:?}");
-        let running = source.told.lock().unwrap().iter().rev().take_while(|r| !matches!(r, Response::SourceStatus(s) if s.status == SourceStatus::Starting)).any(|r| matches!(r, Response::SourceStatus(s) if s.status == SourceStatus::Running));
+        let running = source
+            .told
+            .lock()
+            .unwrap()
+            .iter()
+            .rev()
+            .take_while(|r| !matches!(r, Response::SourceStatus(s) if s.status == SourceStatus::Starting))
+            .any(|r| matches!(r, Response::SourceStatus(s) if s.status == SourceStatus::Running));
         assert!(!running, "never running while nothing can arrive");
         source.crash().await;
         source.start();

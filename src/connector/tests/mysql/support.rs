@@ -51,7 +51,16 @@ impl Server {
         server.port = server.run(&[]);
         // The template has a root of the socket only.
         let grant = "CREATE USER root@'%'; GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION";
-        assert!(command(version).arg("client").arg(&server.folder).arg("-e").arg(grant).status().unwrap().success());
+        assert!(
+            command(version)
+                .arg("client")
+                .arg(&server.folder)
+                .arg("-e")
+                .arg(grant)
+                .status()
+                .unwrap()
+                .success()
+        );
         server
     }
 
@@ -117,9 +126,14 @@ impl Server {
         self.tables_with_text(names, &[]).await
     }
 
-    pub async fn tables_with_text(&self, names: &[(&str, &str)], text: &[(&str, &str, &str)]) -> Vec<MySqlTable> {
+    pub async fn tables_with_text(
+        &self,
+        names: &[(&str, &str)],
+        text: &[(&str, &str, &str)],
+    ) -> Vec<MySqlTable> {
         let names = names.iter().map(|(s, t)| ((*s).to_owned(), (*t).to_owned())).collect();
-        let text: Vec<_> = text.iter().map(|(s, t, c)| ((*s).to_owned(), (*t).to_owned(), (*c).to_owned())).collect();
+        let text: Vec<_> =
+            text.iter().map(|(s, t, c)| ((*s).to_owned(), (*t).to_owned(), (*c).to_owned())).collect();
         discover_tables(&self.connection(), &TableSelection::Tables(names), &text, &[]).await.unwrap()
     }
 }
@@ -146,7 +160,11 @@ pub struct Source {
 }
 
 pub fn table_desc(table: &MySqlTable) -> RelationDesc {
-    let columns: Vec<_> = table.columns.iter().filter_map(|c| c.ingest.as_ref().map(|i| (c.name.clone(), i.typ.clone()))).collect();
+    let columns: Vec<_> = table
+        .columns
+        .iter()
+        .filter_map(|c| c.ingest.as_ref().map(|i| (c.name.clone(), i.typ.clone())))
+        .collect();
     let (names, types) = columns.into_iter().unzip();
     RelationDesc::new(RelationType::new(types), names)
 }
@@ -254,7 +272,8 @@ impl Source {
     }
 
     pub async fn progress(&self) -> Progress {
-        let rows: Vec<Row> = self.updates(self.desc.progress_shard).await.into_iter().map(|u| u.0.unwrap()).collect();
+        let rows: Vec<Row> =
+            self.updates(self.desc.progress_shard).await.into_iter().map(|u| u.0.unwrap()).collect();
         assert!(progress_desc().arity() == 4);
         Progress::from_rows(&rows).unwrap()
     }

@@ -24,12 +24,17 @@ async fn connections_that_cannot_be_made() {
     let server = shared(Version::V97);
     let good = server.connection();
     validate_connection(&good).await.unwrap();
-    let e = quickly(validate_connection(&MySqlConnection { password: Some("wrong".into()), ..good.clone() })).await;
+    let e = quickly(validate_connection(&MySqlConnection { password: Some("wrong".into()), ..good.clone() }))
+        .await;
     assert_eq!(e.sqlstate, "28000", "{e:?}");
     assert!(!format!("{e:?}").contains("wrong"), "no secret in an error");
     let e = quickly(validate_connection(&MySqlConnection { port: 1, ..good.clone() })).await;
     assert_eq!(e.sqlstate, "08001", "{e:?}");
-    let e = quickly(validate_connection(&MySqlConnection { host: "no-such-host.invalid".into(), ..good.clone() })).await;
+    let e = quickly(validate_connection(&MySqlConnection {
+        host: "no-such-host.invalid".into(),
+        ..good.clone()
+    }))
+    .await;
     assert_eq!(e.sqlstate, "08001", "{e:?}");
     // Nobody answers: a listener that accepts and says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -65,11 +70,14 @@ async fn settings_and_privileges() {
     assert_eq!(e.detail.as_deref(), Some("v.t.e (enum('a')), v.t.g (geometry)"));
 
     let column = |c: &str| ("v".to_owned(), "t".to_owned(), c.to_owned());
-    let tables = discover_tables(&connection, &TableSelection::All, &[column("e")], &[column("g")]).await.unwrap();
+    let tables =
+        discover_tables(&connection, &TableSelection::All, &[column("e")], &[column("g")]).await.unwrap();
     assert_eq!(tables.iter().map(|t| t.table.as_str()).collect::<Vec<_>>(), ["t", "w"]);
     assert_eq!(tables[0].keys, [vec![0], vec![3]]);
     assert!(tables[0].columns[2].ingest.is_none());
-    let e = quickly(discover_tables(&connection, &one("v", "w"), &[("v".into(), "w".into(), "x".into())], &[])).await;
+    let e =
+        quickly(discover_tables(&connection, &one("v", "w"), &[("v".into(), "w".into(), "x".into())], &[]))
+            .await;
     assert_eq!(e.sqlstate, "42703");
 
     // The guide's user, over TLS only.
@@ -92,11 +100,13 @@ async fn settings_and_privileges() {
     };
     let e = quickly(validate_connection(&verify(MySqlTlsMode::VerifyIdentity, Some(folder_ca)))).await;
     assert_eq!(e.sqlstate, "08001", "{e:?}");
+    assert!(e.message.contains("TLS"), "{e:?}");
     let e = quickly(validate_connection(&verify(MySqlTlsMode::VerifyCa, None))).await;
     assert_eq!(e.sqlstate, "08001", "{e:?}");
 
     // Too few privileges.
-    let reader = MySqlConnection { user: "reader".into(), password: Some("secret1".into()), ..connection.clone() };
+    let reader =
+        MySqlConnection { user: "reader".into(), password: Some("secret1".into()), ..connection.clone() };
     let e = quickly(validate_connection(&reader)).await;
     assert_eq!(e.sqlstate, "42501", "{e:?}");
     assert!(e.hint.is_some());
