@@ -3,14 +3,16 @@
 //! The right side of a join stands one scope further in than the left: its frame is the left side's columns, which only
 //! what is lateral may name.
 
+use std::borrow::Cow;
+
 use hw_expr::func::{CastContext, registry};
 use hw_expr::hir::{ColumnRef, JoinKind};
-use hw_expr::relation::Id;
 use hw_expr::{HirRelationExpr, HirScalarExpr, TableFunc};
+use hw_expr::relation::Id;
 use hw_repr::{RelationDesc, RelationType, ScalarType};
 use sqlparser::ast::{
-    Expr, FunctionArg, Join, JoinConstraint, JoinOperator, ObjectName, Query, Spanned, TableAlias,
-    TableFactor, TableWithJoins,
+    Expr, FunctionArg, Join, JoinConstraint, JoinOperator, ObjectName, Query, Spanned, TableAlias, TableFactor,
+    TableWithJoins,
 };
 
 use super::coerce::{Planned, Typed, unify_types};
@@ -61,12 +63,8 @@ fn beside<R>(
     plan: impl FnOnce(&Qcx<'_>) -> Result<R, PlanError>,
 ) -> Result<R, PlanError> {
     let frame = Frame { scope: left, parent: qcx.outer, collector: None, visible, clause: "FROM" };
-    let inner = Qcx {
-        shared: qcx.shared,
-        outer: Some(&frame),
-        ctes: qcx.ctes.clone(),
-        from_depth: qcx.from_depth + 1,
-    };
+    let inner =
+        Qcx { shared: qcx.shared, outer: Some(&frame), ctes: qcx.ctes.clone(), from_depth: qcx.from_depth + 1 };
     plan(&inner)
 }
 
@@ -175,8 +173,7 @@ fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError
             Ok((expr, scope))
         }
         JoinConstraint::Natural => {
-            let plain =
-                |s: &Scope| s.items.iter().filter(|i| i.plain).map(|i| i.name.clone()).collect::<Vec<_>>();
+            let plain = |s: &Scope| s.items.iter().filter(|i| i.plain).map(|i| i.name.clone()).collect::<Vec<_>>();
             let (l, r) = (plain(&left.1), plain(&right.1));
             let mut names: Vec<String> = l.into_iter().filter(|n| r.contains(n)).collect();
             let mut seen = std::collections::BTreeSet::new();
@@ -214,13 +211,7 @@ fn using_column(scope: &Scope, name: &str, side: &str) -> Result<usize, PlanErro
 }
 
 /// JOIN USING and NATURAL JOIN: equal columns are merged and come first (manual 7.2.1.1).
-fn join_using(
-    qcx: &Qcx<'_>,
-    left: Named,
-    right: Named,
-    names: &[String],
-    kind: JoinKind,
-) -> Result<Named, PlanError> {
+fn join_using(qcx: &Qcx<'_>, left: Named, right: Named, names: &[String], kind: JoinKind) -> Result<Named, PlanError> {
     let width = left.1.types.len();
     let mut pairs = vec![];
     for name in names {
@@ -237,9 +228,9 @@ fn join_using(
         for (_, (l, r)) in &pairs {
             let (l, r) = (column(*l, &combined), column(*r, &combined));
             let span = sqlparser::tokenizer::Span::empty();
+            let typ = unify_types(&[l.typ.clone(), r.typ.clone()], "JOIN/USING")?;
             let args = vec![Planned::Typed(l.clone()), Planned::Typed(r.clone())];
             conditions.push(condition(&ecx, operator(&ecx, "=", args, span)?, "JOIN/USING")?);
-            let typ = unify_types(&[l.typ.clone(), r.typ.clone()], "JOIN/USING")?;
             let cast = |t: Typed| Planned::Typed(t).cast(&ecx, &typ, CastContext::Implicit);
             merged.push(match kind {
                 JoinKind::Inner | JoinKind::LeftOuter => cast(l)?,
@@ -295,11 +286,13 @@ fn plan_factor(qcx: &Qcx<'_>, factor: &TableFactor) -> Result<Named, PlanError> 
         TableFactor::Function { name, args, with_ordinality, alias, .. } => {
             plan_function_factor(qcx, name, args, *with_ordinality, alias.as_ref())
         }
-        TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => laterally(qcx, &mut |q| {
-            let calls: Vec<(String, Vec<&Expr>)> =
-                array_exprs.iter().map(|e| ("unnest".to_owned(), vec![e])).collect();
-            plan_calls(q, &calls, *with_ordinality, alias.as_ref())
-        }),
+        TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => {
+            laterally(qcx, &mut |q| {
+                let calls: Vec<(String, Vec<Cow<'_, Expr>>)> =
+                    array_exprs.iter().map(|e| ("unnest".to_owned(), vec![Cow::Borrowed(e)])).collect();
+                plan_calls(q, &calls, *with_ordinality, alias.as_ref())
+            })
+        }
         TableFactor::Derived { lateral, subquery, alias, sample: None } => {
             plan_derived(qcx, *lateral, subquery, alias.as_ref())
         }
@@ -403,14 +396,14 @@ fn plan_function_factor(
         .iter()
         .map(|a| arg_expr(a)?.ok_or_else(|| PlanError::syntax("syntax error at or near \"*\"")))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut calls: Vec<(String, Vec<&Expr>)> = vec![];
+    let mut calls: Vec<(String, Vec<Cow<'_, Expr>>)> = vec![];
     if name_text == crate::parser::ROWS_FROM {
         for e in exprs {
-            let Expr::Function(f) = e else {
+            let Expr::Function(f) = &*e else {
                 return Err(PlanError::syntax("ROWS FROM takes function calls"));
             };
             let call = super::function::call_parts(f)?;
-            calls.push((call.name, call.args));
+            calls.push((call.name, call.args.into_iter().map(|a| Cow::Owned(a.into_owned())).collect()));
         }
     } else if name_text == "unnest" && exprs.len() > 1 {
         calls.extend(exprs.into_iter().map(|e| ("unnest".to_owned(), vec![e])));
@@ -423,7 +416,7 @@ fn plan_function_factor(
 /// Functions in FROM side by side, the shorter ones filled up with NULLs.
 fn plan_calls(
     qcx: &Qcx<'_>,
-    calls: &[(String, Vec<&Expr>)],
+    calls: &[(String, Vec<Cow<'_, Expr>>)],
     ordinality: bool,
     alias: Option<&TableAlias>,
 ) -> Result<Named, PlanError> {
@@ -532,9 +525,7 @@ fn equal_numbers(l: HirScalarExpr, r: HirScalarExpr) -> HirScalarExpr {
     let defs = registry().operators.get("=").map(Vec::as_slice).unwrap_or_default();
     let int8 = || ScalarType::Int64;
     let def = defs.iter().find(|d| {
-        super::resolve::Signature { params: &d.params, variadic: None }
-            .bind(&[Some(int8()), Some(int8())])
-            .is_some()
+        super::resolve::Signature { params: &d.params, variadic: None }.bind(&[Some(int8()), Some(int8())]).is_some()
     });
     match def {
         Some(def) => HirScalarExpr::call(hw_expr::Func::new(def, vec![int8(), int8()]), vec![l, r]),

@@ -1,6 +1,6 @@
 //! The names of columns that have none written.
 
-use sqlparser::ast::{AccessExpr, CastKind, Expr, FunctionArguments, SelectItem, SetExpr, TrimWhereField};
+use sqlparser::ast::{AccessExpr, BinaryOperator, CastKind, Expr, FunctionArguments, SelectItem, SetExpr, TrimWhereField};
 
 use super::context::{Ecx, ident};
 use super::types::{column_name_of_type, plan_data_type};
@@ -55,7 +55,8 @@ fn name_of(ecx: &Ecx<'_>, e: &Expr) -> Option<(String, bool)> {
         Expr::Ceil { .. } => good("ceil"),
         Expr::Floor { .. } => good("floor"),
         Expr::Position { .. } => good("position"),
-        Expr::Substring { .. } => good("substring"),
+        Expr::Substring { shorthand, .. } => good(if *shorthand { "substr" } else { "substring" }),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => good("overlaps"),
         Expr::Overlay { .. } => good("overlay"),
         Expr::AtTimeZone { .. } => good("timezone"),
         Expr::IsNormalized { .. } => good("is_normalized"),

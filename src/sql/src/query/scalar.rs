@@ -11,7 +11,7 @@ use sqlparser::tokenizer::Span;
 
 use super::coerce::{Planned, Typed, parameter, unify, unify_types};
 use super::context::{Ecx, ident, name_parts};
-use super::function::{call_named, plan_function};
+use super::function::{call_named, call_syntax, plan_function};
 use super::internal;
 use super::operator::{condition, is_comparison, not_distinct, operator};
 use super::scope::Resolved;
@@ -92,17 +92,17 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
         }
         Expr::AtTimeZone { timestamp, time_zone } => {
             let args = vec![plan_expr(ecx, time_zone)?, plan_expr(ecx, timestamp)?];
-            call_named(ecx, "timezone", args, expr.span())
+            call_syntax(ecx, "timezone", args, expr.span())
         }
         Expr::Extract { field, expr: e, .. } => {
             let field = text_literal(&field_name(field));
-            call_named(ecx, "extract", vec![field, plan_expr(ecx, e)?], expr.span())
+            call_syntax(ecx, "extract", vec![field, plan_expr(ecx, e)?], expr.span())
         }
         Expr::Ceil { expr: e, .. } => call_named(ecx, "ceil", vec![plan_expr(ecx, e)?], expr.span()),
         Expr::Floor { expr: e, .. } => call_named(ecx, "floor", vec![plan_expr(ecx, e)?], expr.span()),
         Expr::Position { expr: e, r#in } => {
             let args = vec![plan_expr(ecx, r#in)?, plan_expr(ecx, e)?];
-            call_named(ecx, "position", args, expr.span())
+            call_syntax(ecx, "position", args, expr.span())
         }
         Expr::Substring { expr: e, substring_from, substring_for, .. } => {
             let from = match substring_from {
@@ -113,7 +113,7 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             if let Some(f) = substring_for {
                 args.push(plan_expr(ecx, f)?);
             }
-            call_named(ecx, "substring", args, expr.span())
+            call_syntax(ecx, "substring", args, expr.span())
         }
         Expr::Trim { trim_where, trim_what, expr: e, trim_characters } => {
             let name = match trim_where {
@@ -125,7 +125,7 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             for what in trim_what.iter().map(|w| &**w).chain(trim_characters.iter().flatten()) {
                 args.push(plan_expr(ecx, what)?);
             }
-            call_named(ecx, name, args, expr.span())
+            call_syntax(ecx, name, args, expr.span())
         }
         Expr::Overlay { expr: e, overlay_what, overlay_from, overlay_for } => {
             let mut args =
@@ -133,7 +133,7 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             if let Some(f) = overlay_for {
                 args.push(plan_expr(ecx, f)?);
             }
-            call_named(ecx, "overlay", args, expr.span())
+            call_syntax(ecx, "overlay", args, expr.span())
         }
         Expr::IsNormalized { expr: e, form, negated } => {
             let form = form.as_ref().map_or_else(|| "NFC".to_owned(), ToString::to_string);
@@ -360,7 +360,7 @@ fn binary(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr) -> Resu
                 return Err(PlanError::syntax("wrong number of parameters on OVERLAPS expression"));
             };
             l.extend(r);
-            return call_named(ecx, "overlaps", l, left.span());
+            return call_syntax(ecx, "overlaps", l, left.span());
         }
         _ => {}
     }
@@ -428,7 +428,22 @@ fn unary(ecx: &Ecx<'_>, op: &UnaryOperator, expr: &Expr) -> Result<Planned, Plan
         return ecx.at(number(&format!("-{n}")), *span);
     }
     let symbol = op.to_string();
-    operator(ecx, symbol.trim(), vec![plan_expr(ecx, expr)?], expr.span())
+    operator(ecx, symbol.trim(), vec![plan_expr(ecx, expr)?], prefix_span(ecx, symbol.trim(), expr))
+}
+
+/// The position of a prefix operator: before its operand, past blanks and parentheses.
+fn prefix_span(ecx: &Ecx<'_>, symbol: &str, operand: &Expr) -> Span {
+    let span = operand.span();
+    let Some(at) = ecx.scx().position(span.start) else { return span };
+    let before: Vec<char> = ecx.scx().text.chars().take(at - 1).collect();
+    let skipped = before.iter().rev().take_while(|c| c.is_whitespace() || **c == '(').count();
+    let back = (skipped + symbol.chars().count()) as u64;
+    if before.len() < back as usize {
+        return span;
+    }
+    let mut start = span.start;
+    start.column -= back;
+    Span::new(start, span.end)
 }
 
 /// IS [NOT] NULL; of a row, whether all its fields are (not) NULL.
@@ -464,7 +479,7 @@ fn is_bool(
 fn in_list(ecx: &Ecx<'_>, expr: &Expr, list: &[Expr], negated: bool) -> Result<Planned, PlanError> {
     let left = plan_row_or_expr(ecx, expr)?;
     let items = list.iter().map(|e| plan_expr(ecx, e)).collect::<Result<Vec<_>, _>>()?;
-    let span = expr.span();
+    let span = list.first().map_or(expr.span(), |first| operator_span(ecx, expr, first));
     any_of(ecx, left, "=", items, false, span).and_then(|p| negate_if(p, negated, ecx))
 }
 
@@ -589,7 +604,11 @@ fn cast(ecx: &Ecx<'_>, kind: &CastKind, e: &Expr, data_type: &DataType) -> Resul
     if !matches!(kind, CastKind::Cast | CastKind::DoubleColon) {
         return Err(PlanError::unsupported("TRY_CAST"));
     }
-    let typ = ecx.at(plan_data_type(ecx.scx(), data_type), e.span())?;
+    let place = match data_type {
+        DataType::Custom(name, _) => name.span(),
+        _ => e.span(),
+    };
+    let typ = ecx.at(plan_data_type(ecx.scx(), data_type), place)?;
     // ARRAY[] and ARRAY['a'] take their type from the cast.
     if let (Expr::Array(Array { elem, .. }), ScalarType::Array(t)) = (e, &typ)
         && !elem.iter().any(|e| matches!(e, Expr::Array(_)))
@@ -626,12 +645,33 @@ fn case(
         });
         results.push(plan_expr(ecx, result)?);
     }
-    let (mut results, typ) = unify(ecx, results, "CASE")?;
+    let places: Vec<Option<&Expr>> = std::iter::once(else_result).chain(conditions.iter().map(|c| Some(&c.result))).collect();
+    let (mut results, typ) = unify_at(ecx, results, "CASE", &places)?;
     let mut expr = results.remove(0);
     for (test, result) in tests.into_iter().zip(results).rev() {
         expr = test.if_then_else(result, expr);
     }
     Ok(Planned::typed(expr, typ))
+}
+
+/// Brings values to their common type; an error has the position of the first that does not fit.
+fn unify_at(
+    ecx: &Ecx<'_>,
+    values: Vec<Planned>,
+    construct: &str,
+    places: &[Option<&Expr>],
+) -> Result<(Vec<HirScalarExpr>, ScalarType), PlanError> {
+    let types: Vec<Option<ScalarType>> = values.iter().map(Planned::typ).collect();
+    unify(ecx, values, construct).map_err(|e| {
+        let misfit = (1..=types.len()).find(|n| {
+            let known: Vec<_> = types[..*n].iter().flatten().cloned().collect();
+            unify_types(&known, construct).is_err()
+        });
+        match misfit.and_then(|n| places.get(n - 1).copied().flatten()) {
+            Some(place) => ecx.error_at(e, place),
+            None => e,
+        }
+    })
 }
 
 fn array(ecx: &Ecx<'_>, elem: &[Expr]) -> Result<Planned, PlanError> {
@@ -640,7 +680,8 @@ fn array(ecx: &Ecx<'_>, elem: &[Expr]) -> Result<Planned, PlanError> {
             .with_hint("Explicitly cast to the desired type, for example ARRAY[]::integer[]."));
     }
     let values = elem.iter().map(|e| plan_expr(ecx, e)).collect::<Result<Vec<_>, _>>()?;
-    let (exprs, typ) = unify(ecx, values, "ARRAY")?;
+    let places: Vec<Option<&Expr>> = elem.iter().map(Some).collect();
+    let (exprs, typ) = unify_at(ecx, values, "ARRAY", &places)?;
     Ok(Planned::Typed(internal::array(exprs, &typ)?))
 }
 

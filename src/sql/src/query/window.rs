@@ -270,6 +270,11 @@ fn plan_bound(
                 range_offset_type(order)?
             }
         };
+        // The parser takes a quoted offset for an interval.
+        let e = match e {
+            ast::Expr::Interval(i) if i.leading_field.is_none() && i.last_field.is_none() => &i.value,
+            e => e,
+        };
         let value = plan_expr(ecx, e)?;
         let text = value.type_text();
         let name = match units {
@@ -277,9 +282,12 @@ fn plan_bound(
             FrameUnits::Range => "RANGE",
             FrameUnits::Groups => "GROUPS",
         };
-        let value = value.cast(ecx, &typ, CastContext::Implicit).map_err(|_| {
+        let value = value.cast(ecx, &typ, CastContext::Implicit).map_err(|e| {
             let wanted = type_name(&typ);
-            PlanError::new("42804", format!("argument of {name} must be type {wanted}, not type {text}"))
+            match e.sqlstate {
+                "42846" => PlanError::new("42804", format!("argument of {name} must be type {wanted}, not type {text}")),
+                _ => e,
+            }
         })?;
         window.frame_offsets.push(value.expr);
         Ok(window.frame_offsets.len() - 1)
