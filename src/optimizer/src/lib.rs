@@ -11,6 +11,7 @@
 //!
 //! What the optimizer knows of existing objects comes through [`DataflowContext`].
 
+mod analysis;
 mod context;
 mod dataflow;
 mod error;
@@ -20,6 +21,7 @@ mod literal;
 mod lower;
 mod peek;
 mod stage;
+mod transform;
 
 pub use context::{DataflowContext, DurableInfo};
 pub use dataflow::{DataflowPlan, optimize_dataflow};
