@@ -21,6 +21,8 @@ mod literal;
 mod lower;
 mod peek;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod transform;
 
 pub use context::{DataflowContext, DurableInfo};

@@ -61,7 +61,9 @@ fn derive(expr: &MirRelationExpr) -> Keys {
             }
             out
         }
-        MirRelationExpr::FlatMap { .. } | MirRelationExpr::Negate { .. } | MirRelationExpr::Union { .. } => vec![],
+        MirRelationExpr::FlatMap { .. } | MirRelationExpr::Negate { .. } | MirRelationExpr::Union { .. } => {
+            vec![]
+        }
     }
 }
 
@@ -132,9 +134,9 @@ fn join_from(
                 class.contains(&column) && class.iter().any(|e| e.support().iter().all(|s| have.contains(s)))
             })
         };
-        let next = (0..input_keys.len()).filter(|i| !done.contains(i)).find(|i| {
-            input_keys[*i].iter().any(|key| key.iter().all(|c| determined(c, *i, &have)))
-        });
+        let next = (0..input_keys.len())
+            .filter(|i| !done.contains(i))
+            .find(|i| input_keys[*i].iter().any(|key| key.iter().all(|c| determined(c, *i, &have))));
         let next = match next {
             Some(i) => i,
             None => {

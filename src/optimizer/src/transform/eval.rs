@@ -9,7 +9,11 @@ use hw_repr::{Datum, Diff, Row, RowArena, compare_rows_by};
 pub(crate) type Rows = Vec<(Row, Diff)>;
 
 /// Evaluates the node over its inputs' rows; `None` where that is not done: for bindings, and beyond `limit` rows.
-pub(crate) fn eval_node(node: &MirRelationExpr, inputs: &[Rows], limit: usize) -> Option<Result<Rows, EvalError>> {
+pub(crate) fn eval_node(
+    node: &MirRelationExpr,
+    inputs: &[Rows],
+    limit: usize,
+) -> Option<Result<Rows, EvalError>> {
     let result = match node {
         MirRelationExpr::Project { outputs, .. } => Ok(inputs[0]
             .iter()
@@ -99,7 +103,9 @@ fn flat_map(
         };
         for item in produced {
             match item {
-                Ok((more, count)) => out.push((Row::pack(datums.iter().copied().chain(more.iter())), diff * count)),
+                Ok((more, count)) => {
+                    out.push((Row::pack(datums.iter().copied().chain(more.iter())), diff * count))
+                }
                 Err(e) => return Some(Err(e)),
             }
             if out.len() > limit {
@@ -223,9 +229,7 @@ fn top_k(
             Some(Datum::Int64(l)) => Some(l),
             _ => None,
         };
-        members.sort_by(|(a, _), (b, _)| {
-            compare_rows_by(order_key, &a.unpack(), &b.unpack(), || a.cmp(b))
-        });
+        members.sort_by(|(a, _), (b, _)| compare_rows_by(order_key, &a.unpack(), &b.unpack(), || a.cmp(b)));
         let mut skip = offset as Diff;
         for (row, count) in members {
             let skipped = skip.min(count);

@@ -141,7 +141,9 @@ fn fold(e: &mut MirRelationExpr) {
     let mut inputs = vec![];
     for child in e.children() {
         match child {
-            MirRelationExpr::Constant { rows: Ok(rows), .. } if rows.len() <= MAX_ROWS => inputs.push(rows.clone()),
+            MirRelationExpr::Constant { rows: Ok(rows), .. } if rows.len() <= MAX_ROWS => {
+                inputs.push(rows.clone())
+            }
             _ => return,
         }
     }

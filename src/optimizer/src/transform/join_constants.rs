@@ -33,7 +33,8 @@ fn single_row(e: &MirRelationExpr) -> Option<&Row> {
 }
 
 fn remove_one(e: &mut MirRelationExpr) -> Option<MirRelationExpr> {
-    let MirRelationExpr::Join { inputs, equivalences, implementation: JoinImplementation::Unimplemented } = e else {
+    let MirRelationExpr::Join { inputs, equivalences, implementation: JoinImplementation::Unimplemented } = e
+    else {
         return None;
     };
     let at = inputs.iter().position(|i| single_row(i).is_some())?;

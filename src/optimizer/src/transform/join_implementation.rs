@@ -51,7 +51,9 @@ pub(crate) fn apply(expr: &mut MirRelationExpr, indexes: Indexes<'_>, one_shot: 
 /// The keys by which a node's result is arranged as it is made.
 fn natural(e: &MirRelationExpr) -> Vec<Key> {
     match e {
-        MirRelationExpr::Reduce { group_key, .. } => vec![(0..group_key.len()).map(MirScalarExpr::Column).collect()],
+        MirRelationExpr::Reduce { group_key, .. } => {
+            vec![(0..group_key.len()).map(MirScalarExpr::Column).collect()]
+        }
         MirRelationExpr::ArrangeBy { input, keys } => {
             let mut out = natural(input);
             out.extend(keys.iter().cloned());
@@ -97,8 +99,9 @@ fn lift(e: &mut MirRelationExpr, indexes: Indexes<'_>) -> Option<MapFilterProjec
                     && key.iter().all(|k| {
                         equivalences.iter().any(|class| {
                             let own = |x: &MirScalarExpr| local(x, offset, written.len());
-                            class.iter().any(|x| own(x).is_some_and(|x| substitute(&x, &|c| written[c].clone()) == *k))
-                                && class.iter().any(|x| own(x).is_none())
+                            class.iter().any(|x| {
+                                own(x).is_some_and(|x| substitute(&x, &|c| written[c].clone()) == *k)
+                            }) && class.iter().any(|x| own(x).is_none())
                         })
                     })
             })
@@ -157,7 +160,8 @@ fn lift(e: &mut MirRelationExpr, indexes: Indexes<'_>) -> Option<MapFilterProjec
             None => columns.extend((0..new[i]).map(|c| MirScalarExpr::Column(start + c))),
             Some(mfp) => {
                 let all = expressions_out(&mfp);
-                let predicates = mfp.predicates.iter().map(|(_, p)| shifted(&substitute(p, &|c| all[c].clone())));
+                let predicates =
+                    mfp.predicates.iter().map(|(_, p)| shifted(&substitute(p, &|c| all[c].clone())));
                 above = above.filter(predicates.collect::<Vec<_>>());
                 columns.extend(written_out(&mfp).iter().map(shifted));
             }
@@ -250,7 +254,9 @@ impl<'a> Planner<'a> {
                 MirRelationExpr::Get { id: Id::Global(id), .. } => {
                     indexes(*id).into_iter().map(|(_, key)| key).collect()
                 }
-                MirRelationExpr::Get { id: Id::Local(id), .. } => arranged.get(id).cloned().unwrap_or_default(),
+                MirRelationExpr::Get { id: Id::Local(id), .. } => {
+                    arranged.get(id).cloned().unwrap_or_default()
+                }
                 other => natural(other),
             })
             .collect();
@@ -283,7 +289,8 @@ impl<'a> Planner<'a> {
     /// How to look the input up.
     fn step(&self, have: &BTreeSet<usize>, i: usize) -> (Score, Key) {
         let known = self.known(have, i);
-        let unique = self.keys[i].iter().any(|k| k.iter().all(|c| known.contains(&MirScalarExpr::Column(*c))));
+        let unique =
+            self.keys[i].iter().any(|k| k.iter().all(|c| known.contains(&MirScalarExpr::Column(*c))));
         let serves = |key: &&Key| !key.is_empty() && key.iter().all(|e| known.contains(e));
         let existing = self.available[i].iter().filter(serves).max_by_key(|key| key.len());
         let key = match existing {
@@ -384,9 +391,9 @@ impl<'a> Planner<'a> {
 fn restriction(e: &MirRelationExpr) -> u8 {
     match e {
         MirRelationExpr::Filter { input, predicates } => {
-            let literal = predicates.iter().any(|p| {
-                p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal())
-            });
+            let literal = predicates
+                .iter()
+                .any(|p| p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal()));
             let real = predicates.iter().any(|p| !matches!(p, MirScalarExpr::Not(_)));
             restriction(input).max(if literal { 2 } else { u8::from(real) })
         }

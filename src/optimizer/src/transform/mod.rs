@@ -5,15 +5,15 @@
 
 mod cse;
 mod demand;
-mod eval;
+pub(crate) mod eval;
 mod fold_constants;
 mod fusion;
 mod join_constants;
 pub(crate) mod join_implementation;
 pub(crate) mod normalize_lets;
 mod predicate_pushdown;
-mod redundant_join;
 mod reduce_elision;
+mod redundant_join;
 mod topk_elision;
 mod union_cancel;
 

@@ -158,7 +158,8 @@ fn is_cheap(value: &MirRelationExpr) -> bool {
         MirRelationExpr::Get { .. } => true,
         MirRelationExpr::Constant { rows, .. } => rows.as_ref().is_ok_and(|rows| rows.len() <= 1),
         MirRelationExpr::Project { input, .. } => is_cheap(input),
-        MirRelationExpr::Map { input, scalars: exprs } | MirRelationExpr::Filter { input, predicates: exprs } => {
+        MirRelationExpr::Map { input, scalars: exprs }
+        | MirRelationExpr::Filter { input, predicates: exprs } => {
             exprs.iter().all(|e| !is_volatile(e)) && is_cheap(input)
         }
         _ => false,

@@ -69,19 +69,21 @@ fn push(expr: &mut MirRelationExpr, mut predicates: Vec<MirScalarExpr>) {
             }
             MirRelationExpr::Reduce { input, group_key, .. } => {
                 let keys = group_key.len();
-                let (below, here) =
-                    split(predicates, |p| keys > 0 && p.support().iter().all(|c| *c < keys));
+                let (below, here) = split(predicates, |p| keys > 0 && p.support().iter().all(|c| *c < keys));
                 let below = below.iter().map(|p| substitute(p, &|c| group_key[c].clone())).collect();
                 push(input, below);
                 stay(expr, here);
             }
             MirRelationExpr::TopK { input, group_key, .. } => {
-                let (below, here) =
-                    split(predicates, |p| !group_key.is_empty() && p.support().iter().all(|c| group_key.contains(c)));
+                let (below, here) = split(predicates, |p| {
+                    !group_key.is_empty() && p.support().iter().all(|c| group_key.contains(c))
+                });
                 push(input, below);
                 stay(expr, here);
             }
-            MirRelationExpr::Negate { input } | MirRelationExpr::Threshold { input } => push(input, predicates),
+            MirRelationExpr::Negate { input } | MirRelationExpr::Threshold { input } => {
+                push(input, predicates)
+            }
             MirRelationExpr::Union { inputs } => {
                 for input in inputs {
                     push(input, predicates.clone());
@@ -169,7 +171,11 @@ fn push_join(expr: &mut MirRelationExpr, predicates: Vec<MirScalarExpr>) -> Vec<
                 continue;
             }
         }
-        if p.support().is_empty() || p.could_error() && inputs.len() > 1 { here.push(p) } else { movable.push(p) }
+        if p.support().is_empty() || p.could_error() && inputs.len() > 1 {
+            here.push(p)
+        } else {
+            movable.push(p)
+        }
     }
     super::fusion::merge_classes(equivalences);
     // What holds of a column holds of all that equal it.
@@ -225,7 +231,16 @@ fn equality(p: &MirScalarExpr, types: &[ColumnType]) -> Option<(Vec<MirScalarExp
 /// Types whose modifiers do not show in the bytes of values.
 fn plain(t: &ColumnType) -> bool {
     use hw_repr::ScalarType as T;
-    !matches!(t.scalar_type, T::Numeric { .. } | T::Char { .. } | T::Array(_) | T::List { .. } | T::Map { .. } | T::Record { .. } | T::Range(_))
+    !matches!(
+        t.scalar_type,
+        T::Numeric { .. }
+            | T::Char { .. }
+            | T::Array(_)
+            | T::List { .. }
+            | T::Map { .. }
+            | T::Record { .. }
+            | T::Range(_)
+    )
 }
 
 /// The predicate of one column, said of the columns of other inputs that equal it.

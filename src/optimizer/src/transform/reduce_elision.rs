@@ -33,7 +33,9 @@ fn of_one_row(a: &AggregateExpr) -> Option<MirScalarExpr> {
     let AggregateFunc::Def(def, types) = &a.func else { return None };
     let int = |i: i64| MirScalarExpr::literal(Datum::Int64(i), ScalarType::Int64);
     let (value, otherwise) = match def.kind? {
-        AggregateKind::Min | AggregateKind::Max => (a.args.first()?.clone(), MirScalarExpr::null(types.ret.clone())),
+        AggregateKind::Min | AggregateKind::Max => {
+            (a.args.first()?.clone(), MirScalarExpr::null(types.ret.clone()))
+        }
         AggregateKind::Accumulable(Accumulation::Count) => match a.args.first() {
             None => (int(1), int(0)),
             Some(x) => (x.clone().is_null().if_then_else(int(0), int(1)), int(0)),

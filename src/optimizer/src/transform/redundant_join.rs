@@ -91,7 +91,8 @@ fn origins(e: &MirRelationExpr) -> Vec<Origin<'_>> {
 }
 
 fn remove_one(e: &mut MirRelationExpr) -> Option<MirRelationExpr> {
-    let MirRelationExpr::Join { inputs, equivalences, implementation: JoinImplementation::Unimplemented } = e else {
+    let MirRelationExpr::Join { inputs, equivalences, implementation: JoinImplementation::Unimplemented } = e
+    else {
         return None;
     };
     if inputs.len() < 2 {

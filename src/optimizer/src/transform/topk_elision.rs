@@ -25,7 +25,9 @@ pub(crate) fn apply(expr: &mut MirRelationExpr) {
             None if *offset == 0 => *e = super::take(input),
             // Groups of one row.
             Some(Some(Datum::Int64(n)))
-                if n > 0 && *offset == 0 && keys(input).iter().any(|k| k.iter().all(|c| group_key.contains(c))) =>
+                if n > 0
+                    && *offset == 0
+                    && keys(input).iter().any(|k| k.iter().all(|c| group_key.contains(c))) =>
             {
                 *e = super::take(input);
             }
