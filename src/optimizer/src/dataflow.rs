@@ -188,7 +188,8 @@ fn visit_gets(plan: &mut Lir, f: &mut dyn FnMut(Id, &mut GetAccess)) {
     });
 }
 
-fn lir_children_mut(plan: &mut Lir) -> Vec<&mut Lir> {
+/// The direct inputs.
+pub(crate) fn lir_children_mut(plan: &mut Lir) -> Vec<&mut Lir> {
     match plan {
         Lir::Constant { .. } | Lir::Get { .. } => vec![],
         Lir::Let { value, body, .. } => vec![value, body],

@@ -56,3 +56,30 @@ fn unions_cancel() {
     let e = table(1, 1).union(table(2, 1)).union(table(1, 1).negate());
     assert_eq!(optimised(e), "Get t2\n");
 }
+
+#[test]
+fn recursion_keeps_its_result() {
+    use hw_expr::LocalId;
+    use std::collections::BTreeMap;
+    // Reachability: edges, or edges after what is reachable.
+    let typ = RelationType::new(vec![ScalarType::Int64.nullable(true); 2]);
+    let edges = R::global_get(GlobalId::User(1), typ.clone());
+    let id = LocalId(0);
+    let reach = R::local_get(id, typ.clone());
+    let step =
+        R::join(vec![reach.clone(), edges.clone()], vec![]).filter(vec![op("=", S::Column(1), S::Column(2))]);
+    let value = edges.union(step.project(vec![0, 3])).distinct();
+    let body = reach.filter(vec![op("=", S::Column(0), int(1))]).project(vec![1]);
+    let plan = R::LetRec { ids: vec![id], values: vec![value], limits: vec![None], body: Box::new(body) };
+    let row =
+        |a: i64, b: i64| (hw_repr::Row::pack_slice(&[hw_repr::Datum::Int64(a), hw_repr::Datum::Int64(b)]), 1);
+    let mut tables = super::Tables::default();
+    tables.tables.insert(GlobalId::User(1), (typ, vec![row(1, 2), row(2, 3), row(3, 1), row(4, 5)]));
+    let expected = super::eval(&plan, &tables, &mut BTreeMap::new()).unwrap();
+    assert_eq!(expected.len(), 3);
+    let result = GlobalId::Transient(1);
+    let objects = crate::dataflow::optimize_objects(vec![(result, plan)], &tables, &[], false).unwrap();
+    let actual = super::eval(&objects[0].1, &tables, &mut BTreeMap::new()).unwrap();
+    assert_eq!(actual, expected, "{}", shown(&objects[0].1));
+    crate::dataflow::lower_dataflow("recursive", objects, BTreeMap::new(), &tables, false).unwrap();
+}
