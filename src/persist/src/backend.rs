@@ -66,7 +66,12 @@ pub(crate) trait LeaseControl: Send + Sync {
 /// The operations of persist on encoded data. The documentation of [`crate::PersistClient`] holds.
 #[async_trait]
 pub(crate) trait Backend: std::fmt::Debug + Send + Sync + 'static {
-    async fn ensure_shard(&self, shard: ShardId, desc: Bytes, initial: Timestamp) -> Result<ShardState, PersistError>;
+    async fn ensure_shard(
+        &self,
+        shard: ShardId,
+        desc: Bytes,
+        initial: Timestamp,
+    ) -> Result<ShardState, PersistError>;
     async fn state(&self, shard: ShardId) -> Result<Option<ShardState>, PersistError>;
     async fn put_part(&self, shard: ShardId, part: PartId, bytes: Bytes) -> Result<(), PersistError>;
     /// Gives up staged parts that no append will name.

@@ -90,9 +90,9 @@ impl Batch {
     /// Checks that all updates are in `[lower, upper)`.
     pub(crate) fn check_bounds(&self, lower: Timestamp, upper: Timestamp) -> Result<(), PersistError> {
         match self.times {
-            Some((min, max)) if min < lower || max >= upper => {
-                Err(PersistError::Invalid(format!("updates at times {min} to {max} in a batch of [{lower}, {upper})")))
-            }
+            Some((min, max)) if min < lower || max >= upper => Err(PersistError::Invalid(format!(
+                "updates at times {min} to {max} in a batch of [{lower}, {upper})"
+            ))),
             _ => Ok(()),
         }
     }
@@ -173,8 +173,15 @@ impl BatchBuilder {
             self.finish_upload().await?;
         }
         len += self.parts.iter().map(|p| p.len).sum::<u64>();
-        let batch =
-            Batch { staged: self.staged, lower, upper, times: self.times, parts: self.parts, inline: tail, len };
+        let batch = Batch {
+            staged: self.staged,
+            lower,
+            upper,
+            times: self.times,
+            parts: self.parts,
+            inline: tail,
+            len,
+        };
         batch.check_bounds(lower, upper)?;
         Ok(batch)
     }

@@ -74,10 +74,17 @@ impl PersistClient {
         let mut requests = Vec::with_capacity(appends.len());
         for a in &appends {
             if a.batch.shard() != a.shard {
-                return Err(PersistError::Invalid(format!("a batch of {} appended to {}", a.batch.shard(), a.shard)));
+                return Err(PersistError::Invalid(format!(
+                    "a batch of {} appended to {}",
+                    a.batch.shard(),
+                    a.shard
+                )));
             }
             if a.lower >= a.upper {
-                return Err(PersistError::Invalid(format!("append of the empty interval [{}, {})", a.lower, a.upper)));
+                return Err(PersistError::Invalid(format!(
+                    "append of the empty interval [{}, {})",
+                    a.lower, a.upper
+                )));
             }
             a.batch.check_bounds(a.lower, a.upper)?;
             requests.push(AppendRequest {
@@ -111,8 +118,10 @@ impl PersistClient {
     /// # Errors
     /// `SinceTooHigh` when `after` is below since.
     pub async fn listen(&self, shard: ShardId, after: Timestamp) -> Result<Listen, PersistError> {
+        // The stream holds since as well, but only while its connection lasts.
+        let hold = self.backend.open_lease(shard, after).await?;
         let changes = self.backend.listen(shard, after).await?;
-        Ok(Listen::new(Arc::clone(&self.backend), shard, after, changes))
+        Ok(Listen::new(Arc::clone(&self.backend), hold, shard, after, changes))
     }
 
     /// Holds since at `at` for as long as the lease lives.

@@ -46,7 +46,10 @@ pub enum PersistError {
 impl PersistError {
     /// Whether the same request may succeed when it is sent again.
     pub fn is_transient(&self) -> bool {
-        matches!(self, PersistError::Determinate(_) | PersistError::Indeterminate(_) | PersistError::Interrupted(_))
+        matches!(
+            self,
+            PersistError::Determinate(_) | PersistError::Indeterminate(_) | PersistError::Interrupted(_)
+        )
     }
 }
 

@@ -70,7 +70,11 @@ impl KvStore {
     }
 
     /// Applies all changes if every key in `expected` has the value given there; otherwise none. Says whether it did.
-    pub async fn compare_and_write(&self, expected: KvExpected, ops: Vec<KvOp>) -> Result<bool, PersistError> {
+    pub async fn compare_and_write(
+        &self,
+        expected: KvExpected,
+        ops: Vec<KvOp>,
+    ) -> Result<bool, PersistError> {
         match &self.0 {
             Kind::Memory(map) => {
                 let mut map = map.lock();

@@ -45,6 +45,8 @@ mod read;
 mod rpc;
 mod server;
 pub mod storage;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use batch::{Batch, BatchBuilder};
@@ -52,7 +54,7 @@ pub use client::PersistClient;
 pub use config::{ClientConfig, PersistConfig};
 pub use error::PersistError;
 pub use id::{ParseShardIdError, PartId, ShardId};
-pub use kv::{KvOp, KvStore};
+pub use kv::{KvExpected, KvOp, KvStore};
 pub use read::{Lease, Listen, ListenEvent, Snapshot};
 pub use rpc::serve;
 pub use server::PersistServer;

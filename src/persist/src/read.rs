@@ -24,7 +24,10 @@ const DECODE_HERE_BYTES: usize = 32 << 10;
 /// Wait before a broken listen is opened again.
 const REOPEN_AFTER: Duration = Duration::from_millis(20);
 
-fn decode(piece: &Piece, mut keep: impl FnMut(Timestamp) -> Option<Timestamp>) -> Result<Vec<Update>, PersistError> {
+fn decode(
+    piece: &Piece,
+    mut keep: impl FnMut(Timestamp) -> Option<Timestamp>,
+) -> Result<Vec<Update>, PersistError> {
     let mut out = Vec::new();
     let mut each = |(entry, ts, diff): Update| {
         if let Some(ts) = keep(ts) {
@@ -114,6 +117,8 @@ pub enum ListenEvent {
 /// [`PersistError::Interrupted`] and the reader starts again from the last progress.
 pub struct Listen {
     backend: Arc<dyn Backend>,
+    /// Holds since for when the stream must be opened again.
+    hold: Box<dyn LeaseControl>,
     shard: ShardId,
     /// All updates below it have been handed out.
     frontier: Timestamp,
@@ -129,9 +134,16 @@ pub struct Listen {
 }
 
 impl Listen {
-    pub(crate) fn new(backend: Arc<dyn Backend>, shard: ShardId, after: Timestamp, changes: ChangeStream) -> Self {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        hold: Box<dyn LeaseControl>,
+        shard: ShardId,
+        after: Timestamp,
+        changes: ChangeStream,
+    ) -> Self {
         Listen {
             backend,
+            hold,
             shard,
             frontier: after.saturating_add(1),
             changes: Some(changes),
@@ -178,6 +190,7 @@ impl Listen {
             let Some(upper) = self.progress.take() else { return Ok(None) };
             self.partial = false;
             self.frontier = upper;
+            self.hold.downgrade(upper - 1);
             return Ok(Some(ListenEvent::Progress(upper)));
         };
         let from = self.frontier;
@@ -225,7 +238,9 @@ impl Listen {
                 if self.partial {
                     self.partial = false;
                     let cause = cut.and_then(Result::err).map(|e| e.to_string());
-                    return Err(PersistError::Interrupted(cause.unwrap_or_else(|| "the server has gone".into())));
+                    return Err(PersistError::Interrupted(
+                        cause.unwrap_or_else(|| "the server has gone".into()),
+                    ));
                 }
             }
         }
@@ -235,7 +250,10 @@ impl Listen {
 
 impl fmt::Debug for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listen").field("shard", &self.shard).field("frontier", &self.frontier).finish_non_exhaustive()
+        f.debug_struct("Listen")
+            .field("shard", &self.shard)
+            .field("frontier", &self.frontier)
+            .finish_non_exhaustive()
     }
 }
 

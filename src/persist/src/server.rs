@@ -24,7 +24,11 @@ pub struct PersistServer {
 
 impl PersistServer {
     /// Opens (or creates) the RocksDB in `dir`. Only one process can have it open.
-    pub async fn open(dir: &Path, config: PersistConfig, metrics: &MetricsRegistry) -> Result<Self, PersistError> {
+    pub async fn open(
+        dir: &Path,
+        config: PersistConfig,
+        metrics: &MetricsRegistry,
+    ) -> Result<Self, PersistError> {
         let store = RocksStore::open(dir, config.rocksdb_memory_bytes).await?;
         let kv = KvStore::rocks(store.clone());
         let engine = Engine::open(Arc::new(store.clone()), Arc::new(store), config, metrics).await?;

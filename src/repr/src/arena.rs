@@ -48,7 +48,10 @@ impl RowArena {
     }
 
     /// As [`RowArena::make_datum`] for an `f` that may fail.
-    pub fn try_make_datum<E, F: FnOnce(&mut RowPacker<'_>) -> Result<(), E>>(&self, f: F) -> Result<Datum<'_>, E> {
+    pub fn try_make_datum<E, F: FnOnce(&mut RowPacker<'_>) -> Result<(), E>>(
+        &self,
+        f: F,
+    ) -> Result<Datum<'_>, E> {
         let mut row = Row::default();
         f(&mut row.packer())?;
         Ok(self.push_unary_row(row))

@@ -377,11 +377,9 @@ fn compare_maps(a: &DatumMap<'_>, b: &DatumMap<'_>) -> Ordering {
 
 fn compare_arrays(a: &ArrayRef<'_>, b: &ArrayRef<'_>) -> Ordering {
     // PostgreSQL manual 9.19: element by element, then number of dimensions, then the dimensions.
-    a.elements
-        .iter()
-        .cmp(b.elements.iter())
-        .then_with(|| a.ndims().cmp(&b.ndims()))
-        .then_with(|| a.dims().map(|d| (d.length, d.lower_bound)).cmp(b.dims().map(|d| (d.length, d.lower_bound))))
+    a.elements.iter().cmp(b.elements.iter()).then_with(|| a.ndims().cmp(&b.ndims())).then_with(|| {
+        a.dims().map(|d| (d.length, d.lower_bound)).cmp(b.dims().map(|d| (d.length, d.lower_bound)))
+    })
 }
 
 impl Ord for Datum<'_> {

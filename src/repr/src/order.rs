@@ -18,7 +18,12 @@ pub struct ColumnOrder {
 }
 
 /// Compares two rows by `order`; rows equal under it are then ordered by `tiebreaker`.
-pub fn compare_rows_by<'a, F>(order: &[ColumnOrder], left: &[Datum<'a>], right: &[Datum<'a>], tiebreaker: F) -> Ordering
+pub fn compare_rows_by<'a, F>(
+    order: &[ColumnOrder],
+    left: &[Datum<'a>],
+    right: &[Datum<'a>],
+    tiebreaker: F,
+) -> Ordering
 where
     F: FnOnce() -> Ordering,
 {

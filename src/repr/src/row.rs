@@ -270,7 +270,11 @@ impl<'r> RowPacker<'r> {
 
     /// Appends an array of the given dimensions; `f` packs the elements in row-major order, as many as the
     /// dimensions' lengths multiply to. No dimension means an empty array.
-    pub fn push_array_with<R>(&mut self, dims: &[ArrayDimension], f: impl FnOnce(&mut RowPacker<'_>) -> R) -> R {
+    pub fn push_array_with<R>(
+        &mut self,
+        dims: &[ArrayDimension],
+        f: impl FnOnce(&mut RowPacker<'_>) -> R,
+    ) -> R {
         self.row.data.push(Tag::Array as u8);
         self.row.data.push(u8::try_from(dims.len()).expect("an array has few dimensions"));
         for d in dims {

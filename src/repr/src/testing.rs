@@ -33,7 +33,11 @@ pub fn arb_scalar_type() -> BoxedStrategy<ScalarType> {
             inner.clone().prop_map(ScalarType::list_of),
             inner.clone().prop_map(|t| ScalarType::Map { value: Box::new(t), custom_id: None }),
             vec(inner, 0..4).prop_map(|types| ScalarType::Record {
-                fields: types.into_iter().enumerate().map(|(i, t)| (format!("f{i}"), t.nullable(true))).collect(),
+                fields: types
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, t)| (format!("f{i}"), t.nullable(true)))
+                    .collect(),
                 custom_id: None,
             }),
         ]
@@ -77,8 +81,9 @@ fn one<T: std::fmt::Debug>(
 
 /// A numeric of at most 39 digits, NaN and the infinities now and then.
 pub fn arb_numeric() -> BoxedStrategy<Numeric> {
-    let finite = (any::<bool>(), vec(0u8..10, 0..=39), 0i64..=39)
-        .prop_map(|(negative, digits, scale)| numeric::from_digits(negative, &digits, -scale).expect("39 digits fit"));
+    let finite = (any::<bool>(), vec(0u8..10, 0..=39), 0i64..=39).prop_map(|(negative, digits, scale)| {
+        numeric::from_digits(negative, &digits, -scale).expect("39 digits fit")
+    });
     let special = prop_oneof![
         Just(numeric::nan()),
         Just(numeric::infinity()),
@@ -90,7 +95,8 @@ pub fn arb_numeric() -> BoxedStrategy<Numeric> {
 
 /// Text that is hard to quote.
 pub fn arb_text() -> BoxedStrategy<String> {
-    prop_oneof!["[ -~]{0,12}", "[{}\"\\\\,() \t\n=>a\\[\\]]{0,8}", "\\PC{0,6}", Just("NULL".to_owned())].boxed()
+    prop_oneof!["[ -~]{0,12}", "[{}\"\\\\,() \t\n=>a\\[\\]]{0,8}", "\\PC{0,6}", Just("NULL".to_owned())]
+        .boxed()
 }
 
 fn arb_date() -> BoxedStrategy<Date> {
@@ -245,8 +251,10 @@ fn arb_array(element: &ScalarType) -> BoxedStrategy<Row> {
             (Just(dims), vec(nullable(&element), count))
         })
         .prop_map(|(dims, values)| {
-            let dims: Vec<ArrayDimension> =
-                dims.into_iter().map(|(length, lower_bound)| ArrayDimension { lower_bound, length }).collect();
+            let dims: Vec<ArrayDimension> = dims
+                .into_iter()
+                .map(|(length, lower_bound)| ArrayDimension { lower_bound, length })
+                .collect();
             wrap(|p| p.push_array_with(&dims, |p| p.extend(values.iter().map(Row::unpack_first))))
         })
         .boxed()

@@ -98,10 +98,22 @@ pub(crate) fn half_join<'scope, T: RenderTime, Tr: RowTrace<T>>(
                         && let Some(((key, val, initial), time, diff)) = work.updates.pop()
                     {
                         let used = look_up::<T, Tr>(
-                            &mut cursor, &storage, &key, &val, &initial, &time, diff, strict, &combine, &mut oks, &mut errs,
+                            &mut cursor,
+                            &storage,
+                            &key,
+                            &val,
+                            &initial,
+                            &time,
+                            diff,
+                            strict,
+                            &combine,
+                            &mut oks,
+                            &mut errs,
                         );
                         fuel = fuel.saturating_sub(used);
-                        session.give_iterator(oks.drain(..).map(|(row, time, diff)| ((row, initial.clone()), time, diff)));
+                        session.give_iterator(
+                            oks.drain(..).map(|(row, time, diff)| ((row, initial.clone()), time, diff)),
+                        );
                     }
                     drop(session);
                     if !errs.is_empty() {

@@ -3,7 +3,7 @@
 //! New batches gather at the end of a shard. When there are enough of them, they are merged, together with the older
 //! batches to their left as long as those are not much larger than what has been gathered, so that sizes fall
 //! geometrically from left to right and an update is rewritten a logarithmic number of times. Memory is bounded by the
-//! number of runs merged at once; a batch may keep runs that did not fit, for the next time.
+//! number of runs merged at once; a batch keeps runs that did not fit, and is merged again while it has many.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -76,13 +76,21 @@ fn plan(data: &ShardData, config: &PersistConfig) -> Option<Range<usize>> {
     let large = LARGE_BATCHES as u64 * config.part_target_bytes as u64;
     if new >= config.inline_batches_max || (new >= LARGE_BATCHES && new_bytes >= large) {
         let (mut start, mut total) = (count, 0);
-        while start > 0 && (start == count || sizes[start - 1] <= (2 * total).max(config.inline_limit_bytes as u64)) {
+        while start > 0
+            && (start == count || sizes[start - 1] <= (2 * total).max(config.inline_limit_bytes as u64))
+        {
             start -= 1;
             total += sizes[start];
         }
         if count - start >= 2 {
             return Some(start..count);
         }
+    }
+    // Runs that did not fit into an earlier merge.
+    if let Some(at) =
+        batches.iter().position(|b| b.record.compacted && b.record.runs.len() > config.compaction_fan_in)
+    {
+        return Some(at..at + 1);
     }
     if count > 2 * config.inline_batches_max.max(NEIGHBOURS) {
         let best = (0..=count - NEIGHBOURS).min_by_key(|i| sizes[*i..*i + NEIGHBOURS].iter().sum::<u64>())?;
@@ -108,7 +116,8 @@ fn held_runs(batches: &[Arc<StoredBatch>]) -> Vec<HeldRun> {
 /// Chooses the smallest runs that can be merged at once in bounded memory; the rest is kept as it is.
 fn choose(mut runs: Vec<HeldRun>, config: &PersistConfig) -> (Vec<HeldRun>, Vec<HeldRun>) {
     runs.sort_by_key(|(run, _)| run.iter().map(|p| p.bytes).sum::<u64>());
-    let budget = (config.compaction_fan_in * config.part_target_bytes) as u64;
+    // A part may be somewhat larger than its target.
+    let budget = (config.compaction_fan_in * config.part_target_bytes * 5 / 4) as u64;
     let mut needed = 0;
     let fits = runs.iter().enumerate().take_while(|(i, (run, _))| {
         needed += run.iter().map(|p| p.raw).max().unwrap_or_default();
@@ -141,7 +150,8 @@ impl Engine {
 
         let engine = self.this.upgrade().expect("the engine lives while it is borrowed");
         let runtime = tokio::runtime::Handle::current();
-        let merged = tokio::task::spawn_blocking(move || engine.merge_runs(id, inputs, since, &runtime)).await;
+        let merged =
+            tokio::task::spawn_blocking(move || engine.merge_runs(id, inputs, since, &runtime)).await;
         let merged = merged.map_err(|e| PersistError::Determinate(format!("merge was stopped: {e}")))??;
         let consumed = chosen.into_iter().flat_map(|(_, handles)| handles).collect();
         let engine = self.this.upgrade().expect("the engine lives while it is borrowed");
@@ -169,7 +179,8 @@ impl Engine {
             let handle = PartHandle::new(shard, PartId::new(), &self.garbage);
             let raw = updates.iter().map(|u| update_bytes(u) as u64).sum();
             let bytes = encode_part(&updates);
-            let meta = PartMeta { id: handle.id(), len: updates.len() as u64, bytes: bytes.len() as u64, raw };
+            let meta =
+                PartMeta { id: handle.id(), len: updates.len() as u64, bytes: bytes.len() as u64, raw };
             drop(updates);
             let guard = GarbageOnDrop::new(handle);
             self.metrics.part_bytes.inc_by(meta.bytes);
@@ -202,7 +213,9 @@ impl Engine {
         let mut data = (*locked.shard.data()).clone();
         let (Some(first), Some(last)) = (old.first(), old.last()) else { return Ok(false) };
         let Some(at) = data.batches.iter().position(|b| b.seq == first.seq) else { return Ok(true) };
-        let same = |now: &[Arc<StoredBatch>]| now.iter().zip(old).all(|(a, b)| a.seq == b.seq && a.record == b.record);
+        let same = |now: &[Arc<StoredBatch>]| {
+            now.iter().zip(old).all(|(a, b)| a.seq == b.seq && a.record == b.record)
+        };
         if !data.batches.get(at..at + old.len()).is_some_and(same) {
             return Ok(true);
         }

@@ -33,7 +33,10 @@ impl<P> Input<P> {
         Ok(Input::Updates(updates.into_iter()))
     }
 
-    fn next(&mut self, fetch: &impl Fn(P) -> Result<Bytes, PersistError>) -> Result<Option<Update>, PersistError> {
+    fn next(
+        &mut self,
+        fetch: &impl Fn(P) -> Result<Bytes, PersistError>,
+    ) -> Result<Option<Update>, PersistError> {
         match self {
             Input::Updates(updates) => Ok(updates.next()),
             Input::Parts { rest, cursor } => loop {

@@ -11,8 +11,6 @@ mod merge;
 mod reads;
 mod shards;
 mod state;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
@@ -77,9 +75,15 @@ impl Metrics {
         let buckets = vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
         Metrics {
             appends: registry.counter("headwater_persist_appends_total", "Committed appends"),
-            append_seconds: registry.histogram("headwater_persist_append_seconds", "Time to commit an append", buckets),
-            part_bytes: registry.counter("headwater_persist_part_bytes_total", "Encoded bytes of parts written"),
-            compactions: registry.counter("headwater_persist_compactions_total", "Merges committed by compaction"),
+            append_seconds: registry.histogram(
+                "headwater_persist_append_seconds",
+                "Time to commit an append",
+                buckets,
+            ),
+            part_bytes: registry
+                .counter("headwater_persist_part_bytes_total", "Encoded bytes of parts written"),
+            compactions: registry
+                .counter("headwater_persist_compactions_total", "Merges committed by compaction"),
         }
     }
 }
@@ -121,7 +125,8 @@ impl Engine {
             named.extend(data.batches.iter().flat_map(|b| &b.handles).map(|h| h.id()));
             shards.insert(id, Shard::new(id, data));
         }
-        let unnamed: Vec<_> = blob.list().await?.into_iter().filter(|(_, part)| !named.contains(part)).collect();
+        let unnamed: Vec<_> =
+            blob.list().await?.into_iter().filter(|(_, part)| !named.contains(part)).collect();
         if !unnamed.is_empty() {
             tracing::info!(parts = unnamed.len(), "deleting parts that no shard names");
             blob.delete(unnamed).await?;
@@ -175,7 +180,11 @@ impl Engine {
     }
 
     /// Runs work that must not stop halfway when the caller goes away.
-    async fn to_the_end<T, F>(&self, name: &str, work: impl FnOnce(Arc<Engine>) -> F) -> Result<T, PersistError>
+    async fn to_the_end<T, F>(
+        &self,
+        name: &str,
+        work: impl FnOnce(Arc<Engine>) -> F,
+    ) -> Result<T, PersistError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, PersistError>> + Send + 'static,
@@ -201,8 +210,14 @@ impl Engine {
 
 #[async_trait]
 impl Backend for Engine {
-    async fn ensure_shard(&self, shard: ShardId, desc: Bytes, initial: Timestamp) -> Result<ShardState, PersistError> {
-        self.to_the_end("persist: ensure shard", |e| async move { e.create(shard, desc, initial).await }).await
+    async fn ensure_shard(
+        &self,
+        shard: ShardId,
+        desc: Bytes,
+        initial: Timestamp,
+    ) -> Result<ShardState, PersistError> {
+        self.to_the_end("persist: ensure shard", |e| async move { e.create(shard, desc, initial).await })
+            .await
     }
 
     async fn state(&self, shard: ShardId) -> Result<Option<ShardState>, PersistError> {
@@ -246,7 +261,8 @@ impl Backend for Engine {
     }
 
     async fn allow_compaction(&self, downgrades: Vec<(ShardId, Timestamp)>) -> Result<(), PersistError> {
-        self.to_the_end("persist: allow compaction", |e| async move { e.request_since(downgrades).await }).await
+        self.to_the_end("persist: allow compaction", |e| async move { e.request_since(downgrades).await })
+            .await
     }
 
     async fn finalize(&self, shards: Vec<ShardId>) -> Result<(), PersistError> {

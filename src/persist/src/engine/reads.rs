@@ -67,7 +67,9 @@ async fn fetch(blob: &Arc<dyn Blob>, piece: &PieceRef) -> Result<Piece, PersistE
         PieceRef::Inline(bytes) => Ok(Piece { inline: true, bytes: bytes.clone() }),
         PieceRef::Part(handle) => {
             let bytes = blob.get(handle.shard(), handle.id()).await?;
-            let missing = || PersistError::Corrupt(format!("part {} of shard {} is missing", handle.id(), handle.shard()));
+            let missing = || {
+                PersistError::Corrupt(format!("part {} of shard {} is missing", handle.id(), handle.shard()))
+            };
             Ok(Piece { inline: false, bytes: bytes.ok_or_else(missing)? })
         }
     }
@@ -91,7 +93,11 @@ impl Engine {
         if reached.gone { Err(unknown()) } else { Ok(reached.upper) }
     }
 
-    pub(super) async fn read_snapshot(&self, id: ShardId, as_of: Timestamp) -> Result<PieceStream, PersistError> {
+    pub(super) async fn read_snapshot(
+        &self,
+        id: ShardId,
+        as_of: Timestamp,
+    ) -> Result<PieceStream, PersistError> {
         let shard = self.fresh_shard(id).await?;
         let hold = self.hold(&shard, as_of)?;
         self.wait_past(&shard, as_of).await?;
@@ -111,7 +117,11 @@ impl Engine {
         Ok(fetched.buffered(PARTS_AHEAD).boxed())
     }
 
-    pub(super) async fn read_changes(&self, id: ShardId, after: Timestamp) -> Result<ChangeStream, PersistError> {
+    pub(super) async fn read_changes(
+        &self,
+        id: ShardId,
+        after: Timestamp,
+    ) -> Result<ChangeStream, PersistError> {
         let shard = self.fresh_shard(id).await?;
         let hold = self.hold(&shard, after)?;
         let listener = Listener {

@@ -17,6 +17,9 @@ use crate::types::ShardState;
 /// How often a write is tried again after memory turned out to be behind storage.
 const CONFLICTS_MAX: usize = 8;
 
+/// Values to write (`Some`) or to delete.
+pub(super) type Entries = Vec<(Vec<u8>, Option<Bytes>)>;
+
 /// A shard whose stored state the holder may write.
 pub(super) struct Locked {
     pub(super) shard: Arc<Shard>,
@@ -46,6 +49,7 @@ impl Engine {
                 let data = ShardData::decode(stored, Some(&before), &self.garbage)?;
                 shard.publish(data);
                 shard.set_stale(false);
+                self.advance_since(shard);
                 Ok(())
             }
             None => {
@@ -114,7 +118,10 @@ impl Engine {
         Ok(Self::state_of(&shard))
     }
 
-    pub(super) async fn request_since(&self, downgrades: Vec<(ShardId, Timestamp)>) -> Result<(), PersistError> {
+    pub(super) async fn request_since(
+        &self,
+        downgrades: Vec<(ShardId, Timestamp)>,
+    ) -> Result<(), PersistError> {
         let mut wanted: BTreeMap<ShardId, Timestamp> = BTreeMap::new();
         for (id, ts) in downgrades {
             let held = wanted.entry(id).or_insert(ts);
@@ -151,7 +158,7 @@ impl Engine {
     /// memory was behind storage; the shards have been read again.
     pub(super) async fn write_shards(
         &self,
-        updates: Vec<(&Locked, ShardData, Vec<(Vec<u8>, Option<Bytes>)>)>,
+        updates: Vec<(&Locked, ShardData, Entries)>,
         durability: Durability,
     ) -> Result<bool, PersistError> {
         let mut writes = Vec::with_capacity(updates.len());
@@ -209,7 +216,8 @@ impl Engine {
                 ShardWrite { shard: l.shard.id, expected, next: None, entries: Vec::new() }
             };
             let writes = locked.iter().map(write).collect();
-            match self.consensus.compare_and_set(writes, Durability::Synced).await.map_err(PersistError::from) {
+            match self.consensus.compare_and_set(writes, Durability::Synced).await.map_err(PersistError::from)
+            {
                 Ok(CasOutcome::Done) => {
                     locked.iter().for_each(|l| self.forget(&l.shard));
                     return Ok(());

@@ -101,8 +101,12 @@ impl ShardData {
         garbage: &Arc<Garbage>,
     ) -> Result<ShardData, PersistError> {
         let corrupt = |what: &str| PersistError::Corrupt(format!("state of shard {}: {what}", stored.shard));
-        let known: HashMap<PartId, &Arc<PartHandle>> =
-            before.into_iter().flat_map(|d| &d.batches).flat_map(|b| &b.handles).map(|h| (h.id(), h)).collect();
+        let known: HashMap<PartId, &Arc<PartHandle>> = before
+            .into_iter()
+            .flat_map(|d| &d.batches)
+            .flat_map(|b| &b.handles)
+            .map(|h| (h.id(), h))
+            .collect();
         let mut record = None;
         let mut batches = Vec::new();
         for (key, value) in &stored.entries {

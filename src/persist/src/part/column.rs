@@ -46,7 +46,8 @@ pub(super) fn encode(values: &[&[u8]]) -> (Encoding, Vec<u8>, ColumnStats) {
     }
     let stats = stats(values.iter().map(|v| (*v, 1)));
     // The tag says the length unless it is that of a variable-length kind, whose payload then begins with the length.
-    let fixed = (2..=17).contains(&first.len()) && values.iter().all(|v| v.len() == first.len() && v[0] == first[0]);
+    let fixed =
+        (2..=17).contains(&first.len()) && values.iter().all(|v| v.len() == first.len() && v[0] == first[0]);
     if fixed {
         let width = first.len() - 1;
         let mut out = Vec::with_capacity(1 + values.len() * width);
@@ -88,7 +89,8 @@ fn dictionary<'a>(values: &[&'a [u8]]) -> Option<(Vec<&'a [u8]>, Vec<u16>)> {
 
 fn stats<'a>(values: impl Iterator<Item = (&'a [u8], u64)>) -> ColumnStats {
     let mut nulls = 0;
-    let mut range: Option<((Datum<'a>, &'a [u8]), (Datum<'a>, &'a [u8]))> = None;
+    type Value<'v> = (Datum<'v>, &'v [u8]);
+    let mut range: Option<(Value<'a>, Value<'a>)> = None;
     for (bytes, count) in values {
         let datum = read_first(bytes).expect("a packed datum is not empty");
         if datum.is_null() {

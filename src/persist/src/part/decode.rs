@@ -80,14 +80,18 @@ impl PartCursor {
         let (header, mut blocks) = decode_header(bytes)?;
         let rows = usize::try_from(header.rows).map_err(|_| corrupt("row count"))?;
         let errors = usize::try_from(header.errors).map_err(|_| corrupt("error count"))?;
-        let len = rows.checked_add(errors).filter(|n| *n <= u32::MAX as usize).ok_or_else(|| corrupt("row count"))?;
+        let len = rows
+            .checked_add(errors)
+            .filter(|n| *n <= u32::MAX as usize)
+            .ok_or_else(|| corrupt("row count"))?;
         let mut columns = Vec::new();
         let mut opaque = Vec::new();
         match (header.shape, header.columns.as_slice()) {
             (Shape::Columnar, headers) => {
                 for c in headers {
                     let data = take_block(&mut blocks, c.block)?;
-                    let reader = ColumnReader::new(c.encoding, data, rows).ok_or_else(|| corrupt("malformed column"))?;
+                    let reader = ColumnReader::new(c.encoding, data, rows)
+                        .ok_or_else(|| corrupt("malformed column"))?;
                     columns.push(reader);
                 }
             }
@@ -137,7 +141,8 @@ impl PartCursor {
 
     fn next_entry(&mut self, i: usize) -> Result<Entry, PersistError> {
         if i >= self.rows {
-            let bytes = take_item(&self.errors, &mut self.errors_at).ok_or_else(|| corrupt("error cut off"))?;
+            let bytes =
+                take_item(&self.errors, &mut self.errors_at).ok_or_else(|| corrupt("error cut off"))?;
             return Ok(Err(ErrorPayload::new(bytes)));
         }
         if self.shape == Shape::Opaque {

@@ -12,7 +12,8 @@ use crate::types::{ErrorPayload, Update};
 pub fn encode_part(updates: &[Update]) -> Bytes {
     debug_assert!(updates.windows(2).all(|w| (&w[0].0, w[0].1) < (&w[1].0, w[1].1)), "parts are sorted");
     let rows = updates.partition_point(|u| u.0.is_ok());
-    let row_bytes: Vec<&[u8]> = updates[..rows].iter().filter_map(|u| u.0.as_ref().ok()).map(|r| r.data()).collect();
+    let row_bytes: Vec<&[u8]> =
+        updates[..rows].iter().filter_map(|u| u.0.as_ref().ok()).map(|r| r.data()).collect();
     let errors: Vec<&[u8]> =
         updates[rows..].iter().filter_map(|u| u.0.as_ref().err()).map(ErrorPayload::as_bytes).collect();
 

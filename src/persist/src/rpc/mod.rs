@@ -13,9 +13,6 @@ mod server;
 mod session;
 mod wire;
 
-#[cfg(test)]
-mod tests;
-
 pub(crate) use remote::RemoteBackend;
 pub use server::serve;
 

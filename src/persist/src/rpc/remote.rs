@@ -98,7 +98,8 @@ impl RemoteBackend {
             owned: Mutex::default(),
             changed: Arc::default(),
         });
-        let beat = heartbeats(Arc::downgrade(&session), Arc::clone(&session.changed), session.config.heartbeat);
+        let beat =
+            heartbeats(Arc::downgrade(&session), Arc::clone(&session.changed), session.config.heartbeat);
         Arc::new(RemoteBackend { session, _heartbeat: spawn_scoped("persist: heartbeat", beat) })
     }
 }
@@ -257,7 +258,12 @@ impl Drop for RemoteLease {
 
 #[async_trait]
 impl Backend for RemoteBackend {
-    async fn ensure_shard(&self, shard: ShardId, desc: Bytes, initial: Timestamp) -> Result<ShardState, PersistError> {
+    async fn ensure_shard(
+        &self,
+        shard: ShardId,
+        desc: Bytes,
+        initial: Timestamp,
+    ) -> Result<ShardState, PersistError> {
         let s = &self.session;
         let request = proto::EnsureShardRequest { shard: wire::to_bytes(shard.as_bytes()), desc, initial };
         let call = || {
@@ -290,7 +296,9 @@ impl Backend for RemoteBackend {
 
     fn release_parts(&self, _: ShardId, parts: Vec<PartId>) {
         let mut owned = self.session.owned.lock();
-        parts.iter().for_each(|p| drop(owned.staged.remove(p)));
+        for part in &parts {
+            owned.staged.remove(part);
+        }
         owned.released.extend(parts);
         self.session.changed.notify_one();
     }
@@ -309,7 +317,9 @@ impl Backend for RemoteBackend {
         let outcome = s.call(call, PersistError::Indeterminate).await.and_then(wire::outcome_from_proto);
         if matches!(outcome, Ok(AppendOutcome::Committed) | Err(PersistError::Indeterminate(_))) {
             let mut owned = s.owned.lock();
-            appends.iter().flat_map(|a| &a.parts).for_each(|p| drop(owned.staged.remove(&p.id)));
+            for part in appends.iter().flat_map(|a| &a.parts) {
+                owned.staged.remove(&part.id);
+            }
         }
         outcome
     }
@@ -349,7 +359,10 @@ impl Backend for RemoteBackend {
         // Dropped when opening fails, or when nobody waits for it any more.
         let lease = RemoteLease { session: Arc::clone(&session), id };
         let opened = spawn("persist: open lease", async move {
-            let request = proto::OpenLeaseRequest { session: session.id_bytes(), lease: Some(lease_to_proto(id, &held)) };
+            let request = proto::OpenLeaseRequest {
+                session: session.id_bytes(),
+                lease: Some(lease_to_proto(id, &held)),
+            };
             let call = || {
                 let (mut service, request) = (session.calls.clone(), request.clone());
                 async move { service.open_lease(request).await }
@@ -366,7 +379,8 @@ impl Backend for RemoteBackend {
             shard: wire::to_bytes(shard.as_bytes()),
             since: *since,
         };
-        let request = proto::AllowCompactionRequest { downgrades: downgrades.iter().map(downgrade).collect() };
+        let request =
+            proto::AllowCompactionRequest { downgrades: downgrades.iter().map(downgrade).collect() };
         let call = || {
             let (mut service, request) = (s.calls.clone(), request.clone());
             async move { service.allow_compaction(request).await }

@@ -142,7 +142,10 @@ impl Persist for Handler {
 
     type ListenStream = FrameStream;
 
-    async fn listen(&self, request: Request<proto::ListenRequest>) -> Result<Response<Self::ListenStream>, Status> {
+    async fn listen(
+        &self,
+        request: Request<proto::ListenRequest>,
+    ) -> Result<Response<Self::ListenStream>, Status> {
         let r = request.into_inner();
         let shard = wire::shard(&r.shard).map_err(wire::status)?;
         let changes = self.engine.listen(shard, r.after).await.map_err(wire::status)?;
@@ -183,10 +186,11 @@ impl Persist for Handler {
         for lease in r.leases {
             let id = lease.id.clone();
             let wanted = wanted(lease).map_err(wire::status)?;
-            match self.sessions.hold(session, &wanted).await {
-                Err(PersistError::SinceTooHigh { .. } | PersistError::UnknownShard(_)) => lost.push(id),
-                // Other errors pass; the next heartbeat tries again.
-                Ok(()) | Err(_) => {}
+            // Other errors pass; the next heartbeat tries again.
+            if let Err(PersistError::SinceTooHigh { .. } | PersistError::UnknownShard(_)) =
+                self.sessions.hold(session, &wanted).await
+            {
+                lost.push(id);
             }
         }
         Ok(Response::new(proto::HeartbeatResponse { lost }))

@@ -88,7 +88,11 @@ impl Sessions {
 
     /// Parts are no longer the session's: an append has taken them.
     pub(super) fn appended(&self, session: Uuid, parts: &[PartId]) {
-        self.with(session, |s| parts.iter().for_each(|p| drop(s.staged.remove(p))));
+        self.with(session, |s| {
+            for part in parts {
+                s.staged.remove(part);
+            }
+        });
     }
 
     pub(super) fn give_up(&self, session: Uuid, parts: Vec<PartId>) {
@@ -97,7 +101,8 @@ impl Sessions {
     }
 
     pub(super) fn close(&self, session: Uuid, leases: &[Uuid]) {
-        let closed: Vec<_> = self.with(session, |s| leases.iter().filter_map(|l| s.leases.remove(l)).collect());
+        let closed: Vec<_> =
+            self.with(session, |s| leases.iter().filter_map(|l| s.leases.remove(l)).collect());
         drop(closed);
     }
 

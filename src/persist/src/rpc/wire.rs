@@ -36,7 +36,9 @@ pub(super) fn status(error: PersistError) -> Status {
         PersistError::UnknownShard(_) => Code::NotFound,
         PersistError::Invalid(_) => Code::InvalidArgument,
         PersistError::Corrupt(_) => Code::DataLoss,
-        PersistError::Determinate(_) | PersistError::Indeterminate(_) | PersistError::Interrupted(_) => Code::Aborted,
+        PersistError::Determinate(_) | PersistError::Indeterminate(_) | PersistError::Interrupted(_) => {
+            Code::Aborted
+        }
         PersistError::SinceTooHigh { .. } | PersistError::PartsLost(_) => Code::FailedPrecondition,
     };
     let details = postcard::to_stdvec(&error).unwrap_or_default();

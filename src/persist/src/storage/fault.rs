@@ -56,7 +56,10 @@ impl FaultPlan {
         }
     }
 
-    async fn run<T>(&self, operation: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    async fn run<T>(
+        &self,
+        operation: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<T, StorageError> {
         let lost = || StorageError::Indeterminate("injected: the answer was lost".into());
         match self.draw() {
             Fault::None => operation.await,
@@ -70,7 +73,10 @@ impl FaultPlan {
     }
 
     /// Reads have no effect, so that their faults are determinate.
-    async fn run_read<T>(&self, operation: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    async fn run_read<T>(
+        &self,
+        operation: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<T, StorageError> {
         match self.draw() {
             Fault::None => operation.await,
             _ => Err(StorageError::Determinate("injected: cannot be read now".into())),

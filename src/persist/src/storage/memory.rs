@@ -64,7 +64,11 @@ impl Consensus for MemoryConsensus {
         Ok(self.0.lock().get(&shard).map(|s| s.export(shard)))
     }
 
-    async fn compare_and_set(&self, writes: Vec<ShardWrite>, _: Durability) -> Result<CasOutcome, StorageError> {
+    async fn compare_and_set(
+        &self,
+        writes: Vec<ShardWrite>,
+        _: Durability,
+    ) -> Result<CasOutcome, StorageError> {
         let mut map = self.0.lock();
         if writes.iter().any(|w| map.get(&w.shard).map(|s| s.version) != w.expected) {
             return Ok(CasOutcome::Conflict);
@@ -74,7 +78,8 @@ impl Consensus for MemoryConsensus {
                 map.remove(&write.shard);
                 continue;
             };
-            let stored = map.entry(write.shard).or_insert_with(|| Stored { version, entries: BTreeMap::new() });
+            let stored =
+                map.entry(write.shard).or_insert_with(|| Stored { version, entries: BTreeMap::new() });
             stored.version = version;
             for (key, value) in write.entries {
                 match value {

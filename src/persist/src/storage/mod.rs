@@ -87,6 +87,9 @@ pub trait Consensus: std::fmt::Debug + Send + Sync + 'static {
     /// One shard; `None` when it does not exist.
     async fn load(&self, shard: ShardId) -> Result<Option<StoredShard>, StorageError>;
     /// Writes to all the shards or to none.
-    async fn compare_and_set(&self, writes: Vec<ShardWrite>, durability: Durability)
-    -> Result<CasOutcome, StorageError>;
+    async fn compare_and_set(
+        &self,
+        writes: Vec<ShardWrite>,
+        durability: Durability,
+    ) -> Result<CasOutcome, StorageError>;
 }

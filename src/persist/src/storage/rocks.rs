@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rocksdb::{
-    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, IteratorMode, Options,
-    ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, IteratorMode,
+    Options, ReadOptions, WriteBatch, WriteOptions,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -65,8 +65,16 @@ impl std::fmt::Debug for RocksStore {
 }
 
 enum Request {
-    Cas { writes: Vec<ShardWrite>, durability: Durability, reply: oneshot::Sender<Result<CasOutcome, StorageError>> },
-    Kv { expected: KvExpected, ops: Vec<KvOp>, reply: oneshot::Sender<Result<bool, StorageError>> },
+    Cas {
+        writes: Vec<ShardWrite>,
+        durability: Durability,
+        reply: oneshot::Sender<Result<CasOutcome, StorageError>>,
+    },
+    Kv {
+        expected: KvExpected,
+        ops: Vec<KvOp>,
+        reply: oneshot::Sender<Result<bool, StorageError>>,
+    },
 }
 
 fn read_error(e: rocksdb::Error) -> StorageError {
@@ -88,7 +96,8 @@ fn cf<'a>(db: &'a DB, name: &str) -> Arc<BoundColumnFamily<'a>> {
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {
-    let stopped = |e: tokio::task::JoinError| StorageError::Indeterminate(format!("storage call was stopped: {e}"));
+    let stopped =
+        |e: tokio::task::JoinError| StorageError::Indeterminate(format!("storage call was stopped: {e}"));
     tokio::task::spawn_blocking(call).await.map_err(stopped)?
 }
 
@@ -198,7 +207,8 @@ impl Blob for RocksStore {
     async fn put(&self, shard: ShardId, part: PartId, bytes: Bytes) -> Result<(), StorageError> {
         let db = Arc::clone(&self.0.db);
         let len = bytes.len() as u64;
-        blocking(move || db.put_cf(&cf(&db, CF_BLOB), part_key(shard, part), &bytes).map_err(write_error)).await?;
+        blocking(move || db.put_cf(&cf(&db, CF_BLOB), part_key(shard, part), &bytes).map_err(write_error))
+            .await?;
         self.0.part_bytes.lock().insert(part, len);
         Ok(())
     }
@@ -246,7 +256,8 @@ impl Blob for RocksStore {
             let mut iterator = db.raw_iterator_cf(&cf(&db, CF_BLOB));
             iterator.seek_to_first();
             while let Some(key) = iterator.key() {
-                let key = <[u8; 32]>::try_from(key).map_err(|_| StorageError::Corrupt("a part's key".into()))?;
+                let key =
+                    <[u8; 32]>::try_from(key).map_err(|_| StorageError::Corrupt("a part's key".into()))?;
                 let (shard, part) = (key.first_chunk::<16>(), key.last_chunk::<16>());
                 if let (Some(shard), Some(part)) = (shard, part) {
                     out.push((ShardId::from_bytes(*shard), PartId::from_bytes(*part)));

@@ -38,18 +38,18 @@ pub enum DateTimeField {
 }
 
 use DateTimeField::{
-    Century, Day, Decade, Dow, Doy, Epoch, Hour, IsoDow, IsoYear, Julian, Microseconds, Millennium, Milliseconds,
-    Minute, Month, Quarter, Second, Timezone, TimezoneHour, TimezoneMinute, Week, Year,
+    Century, Day, Decade, Dow, Doy, Epoch, Hour, IsoDow, IsoYear, Julian, Microseconds, Millennium,
+    Milliseconds, Minute, Month, Quarter, Second, Timezone, TimezoneHour, TimezoneMinute, Week, Year,
 };
 
 impl DateTimeField {
     /// The field of a name, in any case; PostgreSQL's abbreviations and plurals count.
     pub fn parse(name: &str) -> Option<DateTimeField> {
         Some(match name.to_ascii_lowercase().as_str() {
-            "microseconds" | "microsecond" | "microsec" | "microsecs" | "microsecon" | "us" | "usec" | "usecs"
-            | "usecond" | "useconds" => Microseconds,
-            "milliseconds" | "millisecond" | "millisec" | "millisecs" | "msec" | "msecs" | "msecond" | "mseconds"
-            | "millisecon" | "ms" => Milliseconds,
+            "microseconds" | "microsecond" | "microsec" | "microsecs" | "microsecon" | "us" | "usec"
+            | "usecs" | "usecond" | "useconds" => Microseconds,
+            "milliseconds" | "millisecond" | "millisec" | "millisecs" | "msec" | "msecs" | "msecond"
+            | "mseconds" | "millisecon" | "ms" => Milliseconds,
             "second" | "seconds" | "sec" | "secs" | "s" => Second,
             "minute" | "minutes" | "min" | "mins" | "m" => Minute,
             "hour" | "hours" | "hr" | "hrs" | "h" => Hour,
@@ -209,7 +209,11 @@ fn infinite_field(field: DateTimeField, positive: bool) -> Option<Numeric> {
     field.grows_with_time().then_some(value)
 }
 
-fn civil_field(field: DateTimeField, local: CivilTimestamp, utc: CivilTimestamp) -> Result<Numeric, AdtError> {
+fn civil_field(
+    field: DateTimeField,
+    local: CivilTimestamp,
+    utc: CivilTimestamp,
+) -> Result<Numeric, AdtError> {
     if let Some(v) = date_field(field, local.date()) {
         return int(v);
     }

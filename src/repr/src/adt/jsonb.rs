@@ -3,8 +3,8 @@
 //! In a datum an object is a map whose keys are distinct and ordered by length, then bytewise; a number is a
 //! numeric that keeps its scale; a string holds no NUL.
 
-use std::collections::BTreeMap;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -73,7 +73,9 @@ fn check(value: &Value) -> Result<(), JsonbError> {
         Value::Number(n) => numeric::parse(n.as_str()).map(|_| ()).map_err(|_| JsonbError::NumberOverflow),
         Value::String(s) => check_string(s),
         Value::Array(elements) => elements.iter().try_for_each(check),
-        Value::Object(entries) => entries.iter().try_for_each(|(k, v)| check_string(k).and_then(|()| check(v))),
+        Value::Object(entries) => {
+            entries.iter().try_for_each(|(k, v)| check_string(k).and_then(|()| check(v)))
+        }
     }
 }
 

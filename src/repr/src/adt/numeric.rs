@@ -309,7 +309,8 @@ pub fn div_scale(a: &Numeric, b: &Numeric) -> u32 {
     const MIN_SIGNIFICANT_DIGITS: i64 = 16;
     let ((wa, fa), (wb, fb)) = (leading_group(a), leading_group(b));
     let weight = wa - wb - i64::from(fa <= fb);
-    let wanted = (MIN_SIGNIFICANT_DIGITS - weight * 4).max(0).max(i64::from(scale(a))).max(i64::from(scale(b)));
+    let wanted =
+        (MIN_SIGNIFICANT_DIGITS - weight * 4).max(0).max(i64::from(scale(a))).max(i64::from(scale(b)));
     u32::try_from(wanted).unwrap_or(MAX_SCALE)
 }
 

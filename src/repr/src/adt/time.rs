@@ -44,7 +44,8 @@ impl Time {
 
     /// The same time from chrono, cut to microseconds; a leap second counts as the next second.
     pub fn from_chrono(time: NaiveTime) -> Time {
-        let us = i64::from(time.num_seconds_from_midnight()) * 1_000_000 + i64::from(time.nanosecond() / 1000);
+        let us =
+            i64::from(time.num_seconds_from_midnight()) * 1_000_000 + i64::from(time.nanosecond() / 1000);
         Time(us.min(Interval::US_PER_DAY))
     }
 
@@ -59,7 +60,7 @@ impl Time {
     }
 
     /// The time from `other` to this time.
-    pub fn sub(self, other: Time) -> Interval {
+    pub fn since(self, other: Time) -> Interval {
         Interval { months: 0, days: 0, micros: self.0 - other.0 }
     }
 

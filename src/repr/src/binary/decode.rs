@@ -83,7 +83,9 @@ fn decode_at<'a>(
         ScalarType::Jsonb => {
             let [version] = r.array()?;
             if version != JSONB_VERSION {
-                return Err(ParseError::invalid_binary(format!("unsupported jsonb version number {version}")));
+                return Err(ParseError::invalid_binary(format!(
+                    "unsupported jsonb version number {version}"
+                )));
             }
             let text = r.text()?;
             arena.try_make_datum(|p| jsonb::parse(text, p)).map_err(scalar::json_error)?
@@ -112,7 +114,11 @@ fn decode_at<'a>(
         }
         ScalarType::Range(element) => read_range(&mut r, element, arena, depth)?,
     };
-    if r.rest.is_empty() { Ok(datum) } else { Err(ParseError::invalid_binary("incorrect binary data format")) }
+    if r.rest.is_empty() {
+        Ok(datum)
+    } else {
+        Err(ParseError::invalid_binary("incorrect binary data format"))
+    }
 }
 
 fn date(days: i32) -> Result<Date, ParseError> {
@@ -132,7 +138,10 @@ struct Reader<'b> {
 impl<'b> Reader<'b> {
     fn take(&mut self, n: usize) -> Result<&'b [u8], ParseError> {
         if n > self.rest.len() {
-            return Err(ParseError::new(ParseErrorKind::ProtocolViolation, "insufficient data left in message"));
+            return Err(ParseError::new(
+                ParseErrorKind::ProtocolViolation,
+                "insufficient data left in message",
+            ));
         }
         let (head, tail) = self.rest.split_at(n);
         self.rest = tail;
@@ -186,7 +195,8 @@ impl<'b> Reader<'b> {
         match self.i32()? {
             -1 => Ok(Datum::Null),
             n => {
-                let n = usize::try_from(n).map_err(|_| ParseError::invalid_binary("incorrect binary data format"))?;
+                let n = usize::try_from(n)
+                    .map_err(|_| ParseError::invalid_binary("incorrect binary data format"))?;
                 decode_at(self.take(n)?, typ, arena, depth + 1)
             }
         }

@@ -58,8 +58,14 @@ pub fn encode(datum: Datum<'_>, typ: &ScalarType, out: &mut BytesMut) {
             }
             ScalarType::List { element, .. } => {
                 let count = l.iter().count();
-                let dim = [ArrayDimension { lower_bound: 1, length: u32::try_from(count).unwrap_or(u32::MAX) }];
-                put_array_head(if count == 0 { &[] } else { &dim }, l.iter().any(|d| d.is_null()), element, out);
+                let dim =
+                    [ArrayDimension { lower_bound: 1, length: u32::try_from(count).unwrap_or(u32::MAX) }];
+                put_array_head(
+                    if count == 0 { &[] } else { &dim },
+                    l.iter().any(|d| d.is_null()),
+                    element,
+                    out,
+                );
                 l.iter().for_each(|d| put_lengthed(d, element, out));
             }
             _ => {}

@@ -64,10 +64,12 @@ fn put_head(count: i16, weight: i16, sign: u16, scale: u16, out: &mut BytesMut) 
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Numeric, ParseError> {
     let word = |i: usize| bytes.get(i * 2..i * 2 + 2).map(|b| u16::from_be_bytes([b[0], b[1]]));
-    let insufficient = || ParseError::new(ParseErrorKind::ProtocolViolation, "insufficient data left in message");
+    let insufficient =
+        || ParseError::new(ParseErrorKind::ProtocolViolation, "insufficient data left in message");
     let head = |i: usize| word(i).ok_or_else(insufficient);
     let (count, weight, sign, scale) = (head(0)? as usize, head(1)? as i16, head(2)?, head(3)?);
-    let invalid = |what: &str| ParseError::invalid_binary(format!("invalid {what} in external \"numeric\" value"));
+    let invalid =
+        |what: &str| ParseError::invalid_binary(format!("invalid {what} in external \"numeric\" value"));
     match sign {
         POSITIVE | NEGATIVE => {}
         NAN => return Ok(numeric::nan()),

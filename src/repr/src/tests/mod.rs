@@ -1,5 +1,6 @@
 //! Tests that go through several modules.
 #![allow(clippy::unwrap_used)]
 
+mod operations;
 mod postgres;
 mod round_trip;

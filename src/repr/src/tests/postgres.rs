@@ -11,7 +11,8 @@ fn input_and_output_are_postgresqls() {
     let mut count = 0;
     for line in include_str!("postgres.tsv").lines() {
         let mut columns = line.split('\t').map(unescape);
-        let (typ, input, expected) = (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
+        let (typ, input, expected) =
+            (columns.next().unwrap(), columns.next().unwrap(), columns.next().unwrap());
         let scalar = ScalarType::from_name(&typ).unwrap_or_else(|| panic!("a type is named {typ}"));
         let arena = RowArena::new();
         let found = match text::decode_with(&input, &scalar, &DecodeContext::default(), &arena) {

@@ -14,7 +14,7 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN RETURN '!' || SQLSTATE || ' ' || SQLERRM;
 END $$;
 CREATE TEMP TABLE line (n serial, line text);
-\copy line (line) FROM 'postgres.in' WITH (FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02')
+\copy line (line) FROM 'postgres.in' WITH (FORMAT csv, DELIMITER E'\x03', QUOTE E'\x02')
 CREATE TEMP TABLE example AS
   SELECT n, replace(split_part(line, ' ', 1), '~', ' ') AS typ, substr(line, strpos(line, ' ') + 1) AS input FROM line;
 \copy (SELECT typ, input, pg_temp.answer(typ, input) FROM example ORDER BY n) TO 'postgres.tsv'

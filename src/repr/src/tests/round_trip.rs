@@ -1,12 +1,12 @@
 //! Every value of every type reads back from its text and from its binary form, and from its packed bytes; no
 //! bytes or text make a reader panic.
 
-use bytes::BytesMut;
 use crate::adt::TimeZone;
 use crate::testing::{arb_scalar_type, arb_value};
 use crate::text::{self, DecodeContext, EncodeContext};
 use crate::types::{datum_matches_scalar_type, datum_matches_type};
 use crate::{Datum, Row, RowArena, ScalarType, binary};
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 fn typed_value() -> impl Strategy<Value = (ScalarType, Row)> {
@@ -21,7 +21,7 @@ fn repacked(d: Datum<'_>) -> Row {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10000, ..ProptestConfig::default() })]
 
     #[test]
     fn text_round_trips((typ, row) in typed_value(), zone in 0usize..3) {

@@ -13,7 +13,8 @@ pub const MAX_DIMENSIONS: usize = 6;
 pub const MAX_ELEMENTS: usize = 134_217_727;
 
 fn malformed(input: &str, detail: impl Into<Box<str>>) -> ParseError {
-    ParseError::new(ParseErrorKind::InvalidText, format!("malformed array literal: \"{input}\"")).with_detail(detail)
+    ParseError::new(ParseErrorKind::InvalidText, format!("malformed array literal: \"{input}\""))
+        .with_detail(detail)
 }
 
 /// Reads an array of `element`.
@@ -39,7 +40,7 @@ pub(crate) fn decode<'a>(
         return Err(malformed(s, detail));
     }
     reader.nested(0)?;
-    if !reader.rest.trim_start().is_empty() {
+    if !scalar::trim_start(reader.rest).is_empty() {
         return Err(malformed(s, "Junk after closing right brace."));
     }
     let dims = reader.dimensions(bounds)?;
@@ -81,7 +82,7 @@ impl<'s> Reader<'s> {
             return Ok(None);
         }
         let mut bounds = Vec::new();
-        while let Some(rest) = self.rest.trim_start().strip_prefix('[') {
+        while let Some(rest) = scalar::trim_start(self.rest).strip_prefix('[') {
             if bounds.len() >= MAX_DIMENSIONS {
                 return Err(too_many_dimensions(bounds.len() + 1));
             }
@@ -90,7 +91,8 @@ impl<'s> Reader<'s> {
             };
             let (lower, upper) = inside.split_once(':').unwrap_or(("1", inside));
             let number = |text: &str| {
-                let missing = || malformed(self.input, "\"[\" must introduce explicitly-specified array dimensions.");
+                let missing =
+                    || malformed(self.input, "\"[\" must introduce explicitly-specified array dimensions.");
                 scalar::trim(text).parse::<i32>().map_err(|_| missing())
             };
             let (lower, upper) = (number(lower)?, number(upper)?);
@@ -101,10 +103,10 @@ impl<'s> Reader<'s> {
             bounds.push((lower, upper));
             self.rest = after;
         }
-        let Some(rest) = self.rest.trim_start().strip_prefix('=') else {
+        let Some(rest) = scalar::trim_start(self.rest).strip_prefix('=') else {
             return Err(malformed(self.input, "Missing \"=\" after array dimensions."));
         };
-        self.rest = rest.trim_start();
+        self.rest = scalar::trim_start(rest);
         Ok(Some(bounds))
     }
 
@@ -133,10 +135,13 @@ impl<'s> Reader<'s> {
         let mut leaves = false;
         let mut nested = false;
         loop {
-            self.rest = self.rest.trim_start();
+            self.rest = scalar::trim_start(self.rest);
             match self.rest.chars().next() {
                 Some('}') if length == 0 => {
                     self.next()?;
+                    if level > 0 {
+                        return Err(self.unexpected('}'));
+                    }
                     break;
                 }
                 Some('{') => {
@@ -161,10 +166,10 @@ impl<'s> Reader<'s> {
                 }
             }
             length += 1;
-            self.rest = self.rest.trim_start();
+            self.rest = scalar::trim_start(self.rest);
             match self.next()? {
                 ',' => {
-                    self.rest = self.rest.trim_start();
+                    self.rest = scalar::trim_start(self.rest);
                     if self.rest.starts_with('}') {
                         return Err(self.unexpected('}'));
                     }
@@ -220,7 +225,7 @@ impl<'s> Reader<'s> {
                 Some(c) => {
                     self.next()?;
                     text.push(c);
-                    if !c.is_ascii_whitespace() {
+                    if !scalar::is_space(c) {
                         kept = text.len();
                     }
                 }

@@ -20,7 +20,7 @@ pub(crate) fn decode_record<'a>(
     depth: usize,
 ) -> Result<Datum<'a>, ParseError> {
     let mut datums = Vec::with_capacity(types.len());
-    let mut fields = record_fields(s)?.into_iter();
+    let mut fields = record_fields(s, types.is_empty())?.into_iter();
     for typ in types {
         datums.push(match fields.next() {
             None => return Err(malformed("record", s, "Too few columns.")),
@@ -34,19 +34,20 @@ pub(crate) fn decode_record<'a>(
     Ok(arena.make_datum(|p| p.push_list(&datums)))
 }
 
-/// The texts of a record's fields, `None` for NULL.
-fn record_fields(input: &str) -> Result<Vec<Option<String>>, ParseError> {
+/// The texts of a record's fields, `None` for NULL. `()` has one field, NULL, unless the record has none.
+fn record_fields(input: &str, is_empty: bool) -> Result<Vec<Option<String>>, ParseError> {
     let fail = |detail: &str| malformed("record", input, detail);
     let Some(rest) = super::scalar::trim(input).strip_prefix('(') else {
         return Err(fail("Missing left parenthesis."));
     };
     let mut fields = Vec::new();
     let mut chars = rest.chars().peekable();
-    if chars.peek() == Some(&')') && rest.len() == 1 {
+    if is_empty && rest == ")" {
         return Ok(fields);
     }
     loop {
-        let (field, delimiter) = delimited(&mut chars, &[',', ')']).ok_or_else(|| fail("Unexpected end of input."))?;
+        let (field, delimiter) =
+            delimited(&mut chars, &[',', ')']).ok_or_else(|| fail("Unexpected end of input."))?;
         fields.push(field);
         if delimiter == ')' {
             break;
@@ -183,7 +184,7 @@ impl<'s> Braces<'s> {
 
     /// Whether another item follows.
     fn more(&mut self) -> Result<bool, ParseError> {
-        self.rest = self.rest.trim_start();
+        self.rest = super::scalar::trim_start(self.rest);
         match self.peek() {
             None => Err(self.fail("unterminated")),
             Some('}') if self.after_comma => Err(self.fail("unexpected '}'")),
@@ -195,7 +196,7 @@ impl<'s> Braces<'s> {
 
     fn end_of_item(&mut self) -> Result<(), ParseError> {
         self.items += 1;
-        self.rest = self.rest.trim_start();
+        self.rest = super::scalar::trim_start(self.rest);
         self.after_comma = self.peek() == Some(',');
         if self.after_comma {
             self.skip(',');
@@ -204,19 +205,23 @@ impl<'s> Braces<'s> {
     }
 
     fn arrow(&mut self) -> Result<(), ParseError> {
-        self.rest = self.rest.trim_start();
+        self.rest = super::scalar::trim_start(self.rest);
         self.rest = self.rest.strip_prefix("=>").ok_or_else(|| self.fail("expected =>"))?;
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), ParseError> {
         self.skip('}');
-        if self.rest.trim_start().is_empty() { Ok(()) } else { Err(self.fail("malformed literal; contains junk after closing brace")) }
+        if super::scalar::trim_start(self.rest).is_empty() {
+            Ok(())
+        } else {
+            Err(self.fail("malformed literal; contains junk after closing brace"))
+        }
     }
 
     /// One item: a nested value with its braces, a text in quotes, or a bare text. A bare NULL is NULL.
     fn item(&mut self, nests: bool, is_key: bool) -> Result<Option<String>, ParseError> {
-        self.rest = self.rest.trim_start();
+        self.rest = super::scalar::trim_start(self.rest);
         match self.peek() {
             Some('{') if nests => self.nested().map(Some),
             Some('"') => self.quoted().map(Some),
@@ -260,7 +265,7 @@ impl<'s> Braces<'s> {
                 kept = text.len();
             } else {
                 text.push(c);
-                if !c.is_whitespace() {
+                if !super::scalar::is_space(c) {
                     kept = text.len();
                 }
             }

@@ -3,7 +3,7 @@
 
 use super::decode::DecodeContext;
 use super::error::{ParseError, ParseErrorKind};
-use crate::adt::calendar::{days_from_ymd, days_in_month};
+use crate::adt::calendar::{days_from_ymd, days_in_month, ymd_from_days};
 use crate::adt::timezone::abbreviation_offset;
 use crate::adt::{CivilTimestamp, Date, Interval, Time, TimeZone};
 
@@ -33,7 +33,9 @@ impl Stop {
                 format!("invalid input syntax for type {typ}: \"{s}\""),
             ),
             Stop::Field => out_of_range(),
-            Stop::MonthOrDay => out_of_range().with_hint("Perhaps you need a different \"datestyle\" setting."),
+            Stop::MonthOrDay => {
+                out_of_range().with_hint("Perhaps you need a different \"datestyle\" setting.")
+            }
             Stop::Displacement => ParseError::new(
                 ParseErrorKind::InvalidTimeZone,
                 format!("time zone displacement out of range: \"{s}\""),
@@ -143,7 +145,12 @@ fn civil(fields: &Fields, s: &str, typ: &str, cx: &DecodeContext) -> Result<Civi
     if t.is_in_range() || !t.is_finite() { Ok(t) } else { Err(out_of_range("timestamp", s)) }
 }
 
-fn civil_unchecked(fields: &Fields, s: &str, typ: &str, cx: &DecodeContext) -> Result<CivilTimestamp, ParseError> {
+fn civil_unchecked(
+    fields: &Fields,
+    s: &str,
+    typ: &str,
+    cx: &DecodeContext,
+) -> Result<CivilTimestamp, ParseError> {
     match fields.special {
         Some(Special::Infinity) => return Ok(CivilTimestamp::INFINITY),
         Some(Special::NegInfinity) => return Ok(CivilTimestamp::NEG_INFINITY),
@@ -163,7 +170,11 @@ fn civil_unchecked(fields: &Fields, s: &str, typ: &str, cx: &DecodeContext) -> R
 }
 
 /// The local time of a word that depends on the current time.
-fn local_special(special: Special, clock_us: Option<i64>, cx: &DecodeContext) -> Result<CivilTimestamp, Stop> {
+fn local_special(
+    special: Special,
+    clock_us: Option<i64>,
+    cx: &DecodeContext,
+) -> Result<CivilTimestamp, Stop> {
     let now = cx.now.ok_or(Stop::Volatile)?;
     let local = cx.timezone.to_local(now).map_err(|_| Stop::Field)?;
     let Special::Today(days) = special else { return Ok(local) };
@@ -204,7 +215,7 @@ fn read(s: &str) -> Result<Fields, Stop> {
 
 /// Reads a time alone, where digits in one piece are `hhmmss` or `hhmm`.
 fn read_time(s: &str) -> Result<Fields, Stop> {
-    let tokens = tokenize(s).ok_or(Stop::Syntax)?;
+    let tokens = split_clock_and_zone(tokenize(s).ok_or(Stop::Syntax)?);
     let has_date = tokens.iter().any(|t| matches!(t, Token::Date(_)))
         || tokens.iter().any(|t| matches!(t, Token::Word(w) if month(w).is_some()));
     let numbers = tokens.iter().filter(|t| matches!(t, Token::Number(_))).count();
@@ -213,13 +224,30 @@ fn read_time(s: &str) -> Result<Fields, Stop> {
     reader.finish()
 }
 
+/// In a time alone, `040506-08` is a time and its zone rather than a date.
+fn split_clock_and_zone(tokens: Vec<Token>) -> Vec<Token> {
+    let split = |token: Token| match &token {
+        Token::Date(s) => match s.split_once('-') {
+            Some((clock, zone))
+                if matches!(clock.len(), 4 | 6) && zone.bytes().all(|b| b.is_ascii_digit()) =>
+            {
+                vec![Token::Number(clock.to_owned()), Token::Offset(format!("-{zone}"))]
+            }
+            _ => vec![token],
+        },
+        _ => vec![token],
+    };
+    tokens.into_iter().flat_map(split).collect()
+}
+
 impl Reader {
     fn read_all(&mut self, tokens: &[Token]) -> Result<(), Stop> {
         let mut tokens = tokens.iter().peekable();
         while let Some(token) = tokens.next() {
             match token {
                 Token::Date(s) => {
-                    if self.pieces.is_some() || !self.loose.is_empty() {
+                    // PostgreSQL takes a date in one piece only before the time.
+                    if self.pieces.is_some() || !self.loose.is_empty() || self.fields.clock_us.is_some() {
                         return Err(Stop::Syntax);
                     }
                     self.pieces = Some(split_date(s)?);
@@ -231,7 +259,7 @@ impl Reader {
                     self.set_zone(zone)?;
                 }
                 Token::Zone(s) => {
-                    let zone = TimeZone::parse(s).map_err(|_| Stop::UnknownZone(s.clone()))?;
+                    let zone = TimeZone::parse(s).map_err(|_| Stop::UnknownZone(s.to_ascii_lowercase()))?;
                     self.set_zone(zone)?;
                 }
                 Token::Word(w) if matches!(w.as_str(), "j" | "jd" | "julian") => {
@@ -262,8 +290,10 @@ impl Reader {
 
     fn julian(&mut self, n: &str) -> Result<(), Stop> {
         let day: i64 = n.parse().map_err(|_| Stop::Syntax)?;
-        let date = Date::from_days(day - i64::from(Date::JULIAN_EPOCH)).map_err(|_| Stop::Field)?;
-        let (y, m, d) = date.ymd();
+        if day > i64::from(i32::MAX) {
+            return Err(Stop::Field);
+        }
+        let (y, m, d) = ymd_from_days(day - i64::from(Date::JULIAN_EPOCH));
         if self.fields.date.replace((i64::from(y), m, d)).is_some() { Err(Stop::Syntax) } else { Ok(()) }
     }
 
@@ -281,10 +311,18 @@ impl Reader {
             }
             "at" | "on" => Ok(()),
             "am" | "pm" => {
-                if self.pm.replace(w == "pm").is_some() { Err(Stop::Syntax) } else { Ok(()) }
+                if self.pm.replace(w == "pm").is_some() {
+                    Err(Stop::Syntax)
+                } else {
+                    Ok(())
+                }
             }
             "bc" | "ad" => {
-                if self.bc.replace(w == "bc").is_some() { Err(Stop::Syntax) } else { Ok(()) }
+                if self.bc.replace(w == "bc").is_some() {
+                    Err(Stop::Syntax)
+                } else {
+                    Ok(())
+                }
             }
             "infinity" | "+infinity" => self.set_special(Special::Infinity),
             "-infinity" => self.set_special(Special::NegInfinity),
@@ -317,8 +355,9 @@ impl Reader {
         if !text_or_loose {
             match (whole.len(), fraction) {
                 (4, Some(doy)) if doy.len() == 3 => return self.year_and_day(whole, doy),
-                (8, None) => return self.packed_date(&whole[..4], &whole[4..6], &whole[6..]),
-                (6, None) => return self.packed_date(&whole[..2], &whole[2..4], &whole[4..]),
+                (n @ 6.., None) => {
+                    return self.packed_date(&whole[..n - 4], &whole[n - 4..n - 2], &whole[n - 2..]);
+                }
                 _ => {}
             }
         }
@@ -435,7 +474,8 @@ fn split_date(s: &str) -> Result<Pieces, Stop> {
     }
     let Some(at) = named else { return assemble_date(None, &[a.to_string(), b.to_string(), c.to_string()]) };
     let month = month(&parts[at].to_ascii_lowercase()).ok_or(Stop::Syntax)?;
-    let numbers: Vec<String> = parts.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, p)| (*p).to_owned()).collect();
+    let numbers: Vec<String> =
+        parts.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, p)| (*p).to_owned()).collect();
     if numbers.iter().any(|n| !n.bytes().all(|b| b.is_ascii_digit())) {
         return Err(Stop::Syntax);
     }
@@ -506,13 +546,12 @@ fn assemble_clock(h: &str, m: &str, s: &str, fraction: &str) -> Result<i64, Stop
     if total > Interval::US_PER_DAY { Err(Stop::Field) } else { Ok(total) }
 }
 
-/// Seconds east of Greenwich of `+hh`, `+hh:mm`, `+hh:mm:ss`, `+hhmm` or `+hhmmss`.
+/// Seconds east of Greenwich of `+hh`, `+hh:mm`, `+hh:mm:ss` or `+hhmm`.
 fn offset_seconds(s: &str) -> Result<i32, Stop> {
     const MAX_HOURS: u32 = 15;
     let digits = &s[1..];
     let parts: Vec<&str> = digits.split(':').collect();
     let (h, m, sec) = match parts.as_slice() {
-        [d] if d.len() == 6 => (&d[..2], &d[2..4], &d[4..]),
         [d] if d.len() == 4 || d.len() == 3 => (&d[..d.len() - 2], &d[d.len() - 2..], "0"),
         [d] => (*d, "0", "0"),
         [h, m] => (*h, *m, "0"),

@@ -75,7 +75,9 @@ pub(crate) fn decode_at<'a>(
             })
         }
         ScalarType::String | ScalarType::MzAclItem => Datum::String(arena.push_string(s)),
-        ScalarType::VarChar { max_length } => Datum::String(arena.push_string(scalar::varchar(s, *max_length)?)),
+        ScalarType::VarChar { max_length } => {
+            Datum::String(arena.push_string(scalar::varchar(s, *max_length)?))
+        }
         ScalarType::Char { length } => Datum::String(arena.push_string(scalar::bpchar(s, *length)?)),
         ScalarType::PgLegacyChar => Datum::String(arena.push_string(scalar::first_char(s))),
         ScalarType::PgLegacyName => Datum::String(arena.push_string(scalar::name(s))),

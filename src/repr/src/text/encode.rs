@@ -6,6 +6,8 @@ use crate::adt::{CivilTimestamp, Date, Time, TimeZone, jsonb, numeric};
 use crate::datum::{ArrayRef, Datum, DatumList, DatumMap, RangeRef};
 use crate::types::ScalarType;
 
+use super::scalar::is_space;
+
 /// The session's settings that the output functions depend on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EncodeContext {
@@ -218,10 +220,10 @@ pub fn write_timestamptz(t: CivilTimestamp, tz: &TimeZone, out: &mut String) {
 pub fn write_offset(offset: i32, out: &mut String) {
     let a = offset.unsigned_abs();
     put!(out, "{}{:02}", if offset < 0 { '-' } else { '+' }, a / 3600);
-    if a % 3600 != 0 {
+    if !a.is_multiple_of(3600) {
         put!(out, ":{:02}", a / 60 % 60);
     }
-    if a % 60 != 0 {
+    if !a.is_multiple_of(60) {
         put!(out, ":{:02}", a % 60);
     }
 }
@@ -262,10 +264,10 @@ fn write_dimension<'a>(
     out: &mut String,
 ) {
     let Some((length, inner)) = lengths.split_first() else {
-        return match elements.next() {
-            Some(datum) => write_element(datum, typ, cx, out),
-            None => {}
-        };
+        if let Some(datum) = elements.next() {
+            write_element(datum, typ, cx, out);
+        }
+        return;
     };
     out.push('{');
     for i in 0..*length {
@@ -288,10 +290,6 @@ fn write_element(datum: Datum<'_>, typ: &ScalarType, cx: &EncodeContext, out: &m
         let bare = out.split_off(start);
         write_backslashed(&bare, out);
     }
-}
-
-fn is_space(c: char) -> bool {
-    c.is_ascii_whitespace() || c == '\x0b'
 }
 
 fn element_needs_quotes(s: &str) -> bool {

@@ -77,7 +77,10 @@ impl ParseError {
 
     /// `invalid input syntax for type …: "…"`, 22P02.
     pub fn invalid_syntax(type_name: &str, input: &str) -> Self {
-        Self::new(ParseErrorKind::InvalidText, format!("invalid input syntax for type {type_name}: \"{input}\""))
+        Self::new(
+            ParseErrorKind::InvalidText,
+            format!("invalid input syntax for type {type_name}: \"{input}\""),
+        )
     }
 
     /// `value "…" is out of range for type …`, 22003.

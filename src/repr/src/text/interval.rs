@@ -9,7 +9,7 @@ use super::datetime::token::{Token, tokenize};
 use super::encode::write_fraction;
 use super::error::{ParseError, ParseErrorKind};
 use super::scalar::trim;
-use crate::adt::{DateTimeField, Interval};
+use crate::adt::{AdtError, DateTimeField, Interval};
 
 /// The text of an interval.
 pub(crate) fn format(i: &Interval) -> String {
@@ -84,6 +84,8 @@ impl Amount {
 
 impl Sum {
     fn add_months(&mut self, amount: Amount, unit: i64) -> Option<()> {
+        // PostgreSQL keeps each field in 32 bits until the end.
+        i32::try_from(amount.whole).ok()?;
         self.months = self.months.checked_add(amount.whole.checked_mul(unit)?)?;
         if unit >= 12 {
             // A fraction of years is rounded to months.
@@ -95,6 +97,7 @@ impl Sum {
 
     fn add_days(&mut self, amount: Amount, unit: i64) -> Option<()> {
         self.days = self.days.checked_add(amount.whole.checked_mul(unit)?)?;
+        i32::try_from(self.days).ok()?;
         self.add_day_fraction(amount.fraction * unit as f64)
     }
 
@@ -147,7 +150,7 @@ impl Sum {
         };
         let hours = Amount::parse(hours).filter(|a| a.fraction == 0.0)?;
         let minutes = Amount::parse(minutes).filter(|a| a.fraction == 0.0 && a.whole < 60)?;
-        let seconds = Amount::parse(seconds).filter(|a| a.whole < 60)?;
+        let seconds = Amount::parse(seconds).filter(|a| a.whole <= 60)?;
         let mut clock = Sum::default();
         clock.add_us(hours, 3_600_000_000)?;
         clock.add_us(minutes, 60_000_000)?;
@@ -166,7 +169,10 @@ impl Sum {
 /// What stopped the reading of an interval.
 enum Stop {
     Syntax,
+    /// A field as written does not fit.
     Overflow,
+    /// All fields fit, but not their sum.
+    OutOfRange,
 }
 
 /// Reads an interval.
@@ -175,13 +181,14 @@ enum Stop {
 /// When the text is none (22007) or a part does not fit (22015).
 pub fn parse(s: &str) -> Result<Interval, ParseError> {
     let text = trim(s);
-    let parsed = if text.starts_with('P') { parse_iso(&text[1..]) } else { parse_words(text) };
-    let checked = parsed.and_then(|sum| sum.finish().ok_or(Stop::Overflow));
+    let parsed = text.strip_prefix('P').map_or_else(|| parse_words(text), parse_iso);
+    let checked = parsed.and_then(|sum| sum.finish().ok_or(Stop::OutOfRange));
     checked.map_err(|stop| match stop {
         Stop::Syntax => ParseError::new(
             ParseErrorKind::InvalidDatetime,
             format!("invalid input syntax for type interval: \"{s}\""),
         ),
+        Stop::OutOfRange => AdtError::IntervalOutOfRange.into(),
         Stop::Overflow => ParseError::new(
             ParseErrorKind::IntervalOverflow,
             format!("interval field value out of range: \"{s}\""),
@@ -200,12 +207,18 @@ fn parse_words(text: &str) -> Result<Sum, Stop> {
         let token = &tokens[i];
         i += 1;
         match token {
-            Token::Word(w) if w == "ago" && any && i == tokens.len() => negate = true,
+            Token::Word(w) if w == "ago" && any => negate = true,
             Token::Word(_) => return Err(Stop::Syntax),
             Token::Clock(c) | Token::Offset(c) if c.contains(':') => {
                 sum.add_clock(c).ok_or(Stop::Overflow)?;
                 any = true;
                 mark(&mut used, DateTimeField::Hour)?;
+                // A unit after it says nothing.
+                if let Some(Token::Word(w)) = tokens.get(i)
+                    && DateTimeField::parse(w).is_some()
+                {
+                    i += 1;
+                }
             }
             Token::Number(n) | Token::Offset(n) => {
                 let unit = match tokens.get(i) {
@@ -239,7 +252,8 @@ fn parse_words(text: &str) -> Result<Sum, Stop> {
         return Err(Stop::Syntax);
     }
     if negate {
-        let negated = || Some((sum.months.checked_neg()?, sum.days.checked_neg()?, sum.micros.checked_neg()?));
+        let negated =
+            || Some((sum.months.checked_neg()?, sum.days.checked_neg()?, sum.micros.checked_neg()?));
         let (months, days, micros) = negated().ok_or(Stop::Overflow)?;
         sum = Sum { months, days, micros };
     }
@@ -281,7 +295,7 @@ fn parse_iso(s: &str) -> Result<Sum, Stop> {
         Some((d, t)) => (d, Some(t)),
         None => (s, None),
     };
-    if date.is_empty() && time.is_none_or(str::is_empty) {
+    if date.is_empty() && time.is_none() {
         return Err(Stop::Syntax);
     }
     if date.len() > 1 && date[1..].contains('-') && !date.contains(|c: char| c.is_ascii_alphabetic()) {
@@ -320,7 +334,12 @@ fn parse_iso(s: &str) -> Result<Sum, Stop> {
 fn designated(s: &str, unit: impl Fn(char) -> Option<DateTimeField>, sum: &mut Sum) -> Result<(), Stop> {
     let mut rest = s;
     while !rest.is_empty() {
-        let at = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or(Stop::Syntax)?;
+        let Some(at) = rest.find(|c: char| c.is_ascii_alphabetic()) else {
+            // A number alone is the first field of the alternative form: years or hours.
+            let amount = Amount::parse(rest).filter(|_| rest.len() == s.len()).ok_or(Stop::Syntax)?;
+            let first = unit('Y').or_else(|| unit('H')).ok_or(Stop::Syntax)?;
+            return sum.add(amount, first).ok_or(Stop::Overflow);
+        };
         let designator = rest[at..].chars().next().unwrap_or(' ');
         let amount = Amount::parse(&rest[..at]).ok_or(Stop::Syntax)?;
         sum.add(amount, unit(designator).ok_or(Stop::Syntax)?).ok_or(Stop::Overflow)?;

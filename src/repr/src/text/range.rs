@@ -13,7 +13,8 @@ use crate::types::ScalarType;
 pub type Bound<'a> = Option<(Datum<'a>, bool)>;
 
 fn malformed(input: &str, detail: &str) -> ParseError {
-    ParseError::new(ParseErrorKind::InvalidText, format!("malformed range literal: \"{input}\"")).with_detail(detail)
+    ParseError::new(ParseErrorKind::InvalidText, format!("malformed range literal: \"{input}\""))
+        .with_detail(detail)
 }
 
 /// Reads a range over `element`.
@@ -95,7 +96,8 @@ pub fn pack(lower: Bound<'_>, upper: Bound<'_>, packer: &mut RowPacker<'_>) -> R
 
 /// The next value of a discrete type, `None` for the others and for infinite dates.
 fn successor(datum: Datum<'_>) -> Result<Option<Datum<'static>>, ParseError> {
-    let overflow = |typ: &str| ParseError::new(ParseErrorKind::NumericOutOfRange, format!("{typ} out of range"));
+    let overflow =
+        |typ: &str| ParseError::new(ParseErrorKind::NumericOutOfRange, format!("{typ} out of range"));
     Ok(match datum {
         Datum::Int32(v) => Some(Datum::Int32(v.checked_add(1).ok_or_else(|| overflow("integer"))?)),
         Datum::Int64(v) => Some(Datum::Int64(v.checked_add(1).ok_or_else(|| overflow("bigint"))?)),

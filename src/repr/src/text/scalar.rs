@@ -11,9 +11,19 @@ use crate::adt::jsonb::JsonbError;
 use crate::adt::numeric::{self as num, ParseNumericError};
 use crate::types::ScalarType;
 
-/// Without the blanks that C's `isspace` knows.
+/// Whether C's `isspace` counts the character; Unicode's other blanks are ordinary characters.
+pub(crate) fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0b'
+}
+
+/// Without blanks around it.
 pub(crate) fn trim(s: &str) -> &str {
-    s.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b')
+    s.trim_matches(is_space)
+}
+
+/// Without blanks in front.
+pub(crate) fn trim_start(s: &str) -> &str {
+    s.trim_start_matches(is_space)
 }
 
 /// A boolean: `true`, `yes`, `on`, `1` and their opposites, in any case and cut short where unique.
@@ -149,8 +159,9 @@ pub fn name(s: &str) -> &str {
 pub fn bytea(s: &str) -> Result<Vec<u8>, ParseError> {
     match s.strip_prefix("\\x") {
         Some(digits) => bytea_hex(digits),
-        None => bytea_escape(s.as_bytes())
-            .ok_or_else(|| ParseError::new(ParseErrorKind::InvalidText, "invalid input syntax for type bytea")),
+        None => bytea_escape(s.as_bytes()).ok_or_else(|| {
+            ParseError::new(ParseErrorKind::InvalidText, "invalid input syntax for type bytea")
+        }),
     }
 }
 
@@ -167,7 +178,8 @@ fn bytea_hex(digits: &str) -> Result<Vec<u8>, ParseError> {
             continue;
         }
         let high = value(c)?;
-        let next = chars.next().ok_or_else(|| error("invalid hexadecimal data: odd number of digits".into()))?;
+        let next =
+            chars.next().ok_or_else(|| error("invalid hexadecimal data: odd number of digits".into()))?;
         out.push(high << 4 | value(next)?);
     }
     Ok(out)
@@ -229,7 +241,9 @@ fn parse_uuid(s: &str) -> Option<Uuid> {
 pub(crate) fn json_error(e: JsonbError) -> ParseError {
     let message = e.to_string();
     match e {
-        JsonbError::Syntax(detail) => ParseError::new(ParseErrorKind::InvalidText, message).with_detail(detail),
+        JsonbError::Syntax(detail) => {
+            ParseError::new(ParseErrorKind::InvalidText, message).with_detail(detail)
+        }
         JsonbError::NulCharacter => ParseError::new(ParseErrorKind::UntranslatableCharacter, message)
             .with_detail("\\u0000 cannot be converted to text."),
         JsonbError::NumberOverflow => ParseError::new(ParseErrorKind::NumericOutOfRange, message),

@@ -83,12 +83,48 @@ struct RangeEntry {
 }
 
 const RANGES: &[RangeEntry] = &[
-    RangeEntry { element: ScalarType::Int32, oid: 3904, array_oid: 3905, name: "int4range", array_name: "_int4range" },
-    RangeEntry { element: ScalarType::NUMERIC, oid: 3906, array_oid: 3907, name: "numrange", array_name: "_numrange" },
-    RangeEntry { element: ScalarType::TIMESTAMP, oid: 3908, array_oid: 3909, name: "tsrange", array_name: "_tsrange" },
-    RangeEntry { element: ScalarType::TIMESTAMPTZ, oid: 3910, array_oid: 3911, name: "tstzrange", array_name: "_tstzrange" },
-    RangeEntry { element: ScalarType::Date, oid: 3912, array_oid: 3913, name: "daterange", array_name: "_daterange" },
-    RangeEntry { element: ScalarType::Int64, oid: 3926, array_oid: 3927, name: "int8range", array_name: "_int8range" },
+    RangeEntry {
+        element: ScalarType::Int32,
+        oid: 3904,
+        array_oid: 3905,
+        name: "int4range",
+        array_name: "_int4range",
+    },
+    RangeEntry {
+        element: ScalarType::NUMERIC,
+        oid: 3906,
+        array_oid: 3907,
+        name: "numrange",
+        array_name: "_numrange",
+    },
+    RangeEntry {
+        element: ScalarType::TIMESTAMP,
+        oid: 3908,
+        array_oid: 3909,
+        name: "tsrange",
+        array_name: "_tsrange",
+    },
+    RangeEntry {
+        element: ScalarType::TIMESTAMPTZ,
+        oid: 3910,
+        array_oid: 3911,
+        name: "tstzrange",
+        array_name: "_tstzrange",
+    },
+    RangeEntry {
+        element: ScalarType::Date,
+        oid: 3912,
+        array_oid: 3913,
+        name: "daterange",
+        array_name: "_daterange",
+    },
+    RangeEntry {
+        element: ScalarType::Int64,
+        oid: 3926,
+        array_oid: 3927,
+        name: "int8range",
+        array_name: "_int8range",
+    },
 ];
 
 fn same_family(a: &ScalarType, b: &ScalarType) -> bool {

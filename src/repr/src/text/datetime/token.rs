@@ -20,7 +20,17 @@ pub(crate) enum Token {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 
@@ -157,7 +167,10 @@ fn word(c: &mut Cursor<'_>) -> Token {
         return Token::Date(s);
     }
     let is_path = matches!(delimiter, b'/' | b'_') && next.is_ascii_alphanumeric();
-    let is_posix = matches!(delimiter, b'+' | b'-') && next.is_ascii_digit() && abbreviation_offset(&lower).is_some();
+    // `UTC+3`, `EST5EDT`
+    let signed = matches!(delimiter, b'+' | b'-') && next.is_ascii_digit();
+    let offset_follows = signed || (delimiter.is_ascii_digit() && lower.len() >= 3);
+    let is_posix = offset_follows && abbreviation_offset(&lower).is_some();
     if is_path || is_posix {
         c.at = start;
         s.clear();
