@@ -34,7 +34,8 @@ pub struct HttpConfig {
 /// Serves HTTP clients until `shutdown` is cancelled.
 pub async fn serve_http(listener: TcpListener, config: HttpConfig) {
     let shutdown = config.shutdown.clone();
-    let server = axum::serve(listener, router(config)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let server =
+        axum::serve(listener, router(config)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let late = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN_TIMEOUT).await;
@@ -104,8 +105,7 @@ mod tests {
         let (_ready, readiness) = watch::channel(false);
         let metrics = MetricsRegistry::new();
         metrics.counter("a_total", "A").inc();
-        let router =
-            router(HttpConfig { client, metrics, readiness, shutdown: CancellationToken::new() });
+        let router = router(HttpConfig { client, metrics, readiness, shutdown: CancellationToken::new() });
         assert_eq!(status(&router, "/").await, StatusCode::OK);
         assert_eq!(status(&router, "/api/livez").await, StatusCode::OK);
         assert_eq!(status(&router, "/api/readyz").await, StatusCode::SERVICE_UNAVAILABLE);

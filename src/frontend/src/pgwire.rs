@@ -96,7 +96,8 @@ pub async fn serve_sql(listener: TcpListener, client: hw_coord::Client, config: 
     {
         tracing::warn!(%addr, internal, "SQL clients of other machines are not authenticated");
     }
-    let shared = Arc::new(Shared { client, internal, metrics: SqlMetrics::new(&metrics, internal), shutdown });
+    let shared =
+        Arc::new(Shared { client, internal, metrics: SqlMetrics::new(&metrics, internal), shutdown });
     let slots = Arc::new(Semaphore::new(MAX_OPEN_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
@@ -153,7 +154,9 @@ async fn serve_connection(shared: &Shared, stream: TcpStream, peer: SocketAddr) 
 
 /// A client that vanished without a word is noticed after about two minutes.
 fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
-    let probe = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    let probe = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15));
     socket2::SockRef::from(stream).set_tcp_keepalive(&probe.with_retries(4))
 }
 

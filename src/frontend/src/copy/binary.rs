@@ -159,8 +159,7 @@ fn header_length(buf: &[u8]) -> Result<Option<usize>, CopyError> {
         return Err(CopyError::format("unrecognized critical flags in COPY file header"));
     }
     let extension = usize::try_from(extension).ok().filter(|l| *l <= MAX_LINE_BYTES);
-    let extension =
-        extension.ok_or_else(|| CopyError::format("invalid COPY file header (wrong length)"))?;
+    let extension = extension.ok_or_else(|| CopyError::format("invalid COPY file header (wrong length)"))?;
     let length = SIGNATURE.len() + 8 + extension;
     Ok((buf.len() >= length).then_some(length))
 }

@@ -200,7 +200,9 @@ impl Lines {
 
     fn literal_return(&self) -> CopyError {
         match self.csv {
-            None => hinted("literal carriage return found in data", "Use \"\\r\" to represent carriage return."),
+            None => {
+                hinted("literal carriage return found in data", "Use \"\\r\" to represent carriage return.")
+            }
             Some(_) => hinted(
                 "unquoted carriage return found in data",
                 "Use quoted CSV field to represent carriage return.",
@@ -211,9 +213,7 @@ impl Lines {
     fn literal_newline(&self) -> CopyError {
         match self.csv {
             None => hinted("literal newline found in data", "Use \"\\n\" to represent newline."),
-            Some(_) => {
-                hinted("unquoted newline found in data", "Use quoted CSV field to represent newline.")
-            }
+            Some(_) => hinted("unquoted newline found in data", "Use quoted CSV field to represent newline."),
         }
     }
 }

@@ -58,7 +58,10 @@ pub(super) async fn execute(State(config): State<HttpConfig>, Json(request): Jso
     let queries = match (request.query, request.queries) {
         (Some(query), None) => Queries::Simple(query),
         (None, Some(queries)) => Queries::Extended(queries),
-        _ => return (StatusCode::BAD_REQUEST, "either \"query\" or \"queries\" must be given\n").into_response(),
+        _ => {
+            return (StatusCode::BAD_REQUEST, "either \"query\" or \"queries\" must be given\n")
+                .into_response();
+        }
     };
     let client = match client.startup(startup).await {
         Ok(client) => client,
@@ -150,7 +153,10 @@ impl Batch {
             ExecuteResponse::Empty => Outcome::Done(String::new()),
             ExecuteResponse::Done(tag) => Outcome::Done(tag),
             ExecuteResponse::Rows { live: true, .. } => {
-                return Err(AdapterError::new("0A000", "results that do not end are not supported over HTTP"));
+                return Err(AdapterError::new(
+                    "0A000",
+                    "results that do not end are not supported over HTTP",
+                ));
             }
             ExecuteResponse::Rows { desc, rows, tag, bare_tag, live: false } => {
                 let rows = self.collect(&desc, rows).await?;
@@ -171,7 +177,11 @@ impl Batch {
         Ok(())
     }
 
-    async fn collect(&mut self, desc: &RelationDesc, mut rows: RowStream) -> Result<Vec<Value>, AdapterError> {
+    async fn collect(
+        &mut self,
+        desc: &RelationDesc,
+        mut rows: RowStream,
+    ) -> Result<Vec<Value>, AdapterError> {
         let timezone = self.client.session().vars.get("TimeZone");
         let timezone = timezone.and_then(|tz| TimeZone::parse_setting(tz).ok()).unwrap_or_default();
         let cx = EncodeContext { timezone };

@@ -39,7 +39,11 @@ pub(crate) struct Connection<'a, S> {
 }
 
 /// Waits for a call to the coordinator, unless the client or the server goes meanwhile; the session is then over.
-pub(crate) async fn attend<S, F>(wire: &mut Wire<S>, shutdown: &CancellationToken, call: F) -> Result<F::Output, End>
+pub(crate) async fn attend<S, F>(
+    wire: &mut Wire<S>,
+    shutdown: &CancellationToken,
+    call: F,
+) -> Result<F::Output, End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     F: Future,

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use hw_coord::{AdapterError, SessionClient};
-use pgwire::messages::startup::{
-    Authentication, BackendKeyData, NegotiateProtocolVersion, SecretKey,
-};
+use pgwire::messages::startup::{Authentication, BackendKeyData, NegotiateProtocolVersion, SecretKey};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Shared;

@@ -147,9 +147,7 @@ impl Body {
         match self.0.try_get_u8().map_err(|_| insufficient())? {
             b'S' => Ok(Target::Statement(self.string()?)),
             b'P' => Ok(Target::Portal(self.string()?)),
-            other => {
-                Err(AdapterError::new("08P01", format!("invalid {message} message subtype {other}")))
-            }
+            other => Err(AdapterError::new("08P01", format!("invalid {message} message subtype {other}"))),
         }
     }
 }

@@ -106,7 +106,11 @@ mod tests {
 
     use super::*;
 
-    fn run(codes: &[i16], values: &[Option<&'static [u8]>], types: &[ScalarType]) -> Result<Row, AdapterError> {
+    fn run(
+        codes: &[i16],
+        values: &[Option<&'static [u8]>],
+        types: &[ScalarType],
+    ) -> Result<Row, AdapterError> {
         let values: Vec<_> = values.iter().map(|v| v.map(Bytes::from_static)).collect();
         decode("s", codes, &values, types, &DecodeContext::default()).map_err(|(e, _)| e)
     }

@@ -206,7 +206,9 @@ mod tests {
         let mut encoder = RowEncoder::new(&desc, &formats, TimeZone::default());
         let row = Row::pack_slice(&[Datum::Int32(258), Datum::String("x"), Datum::Null]);
         encoder.encode(&row, &mut out).unwrap();
-        encoder.encode(&Row::pack_slice(&[Datum::Int32(1), Datum::Null, Datum::Int32(-7)]), &mut out).unwrap();
+        encoder
+            .encode(&Row::pack_slice(&[Datum::Int32(1), Datum::Null, Datum::Int32(-7)]), &mut out)
+            .unwrap();
         let expected = [
             &b"D\0\0\0\x17\0\x03\0\0\0\x04\0\0\x01\x02\0\0\0\x01x\xff\xff\xff\xff"[..],
             b"D\0\0\0\x18\0\x03\0\0\0\x04\0\0\0\x01\xff\xff\xff\xff\0\0\0\x02-7",

@@ -48,8 +48,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             return Err(AdapterError::new("42P02", "there is no parameter $1").into());
         }
         let table = copied_table(&statement.statement);
-        let prepared =
-            PreparedStatement { statement: Some(statement), result: None, params: vec![], catalog_revision: 0 };
+        let prepared = PreparedStatement {
+            statement: Some(statement),
+            result: None,
+            params: vec![],
+            catalog_revision: 0,
+        };
         let portal = Portal { prepared: Arc::new(prepared), params: Row::default() };
         match self.execute(portal).await? {
             ExecuteResponse::Empty => Ok(None),

@@ -47,9 +47,8 @@ impl Startup {
     /// What the coordinator is to be asked.
     pub(crate) fn into_request(mut self, internal: bool) -> Result<StartupRequest, AdapterError> {
         let user = self.params.remove("user").filter(|u| !u.is_empty());
-        let user = user.ok_or_else(|| {
-            fatal("28000", "no PostgreSQL user name specified in startup packet")
-        })?;
+        let user =
+            user.ok_or_else(|| fatal("28000", "no PostgreSQL user name specified in startup packet"))?;
         if let Some(replication) = self.params.remove("replication")
             && !matches!(replication.as_str(), "false" | "off" | "no" | "0")
         {
@@ -96,8 +95,7 @@ pub(crate) fn parse(mut body: Bytes) -> Result<Packet, AdapterError> {
 }
 
 fn parse_startup(minor: u16, body: &[u8]) -> Result<Startup, AdapterError> {
-    let unterminated =
-        || fatal("08P01", "invalid startup packet layout: expected terminator as last byte");
+    let unterminated = || fatal("08P01", "invalid startup packet layout: expected terminator as last byte");
     let body = body.strip_suffix(&[0]).ok_or_else(unterminated)?;
     let mut startup = Startup { minor, ..Startup::default() };
     if body.is_empty() {

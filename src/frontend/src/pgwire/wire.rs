@@ -71,11 +71,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Whether the client has sent something that has not been taken yet.
-    pub(crate) fn has_input(&self) -> bool {
-        !self.inbound.is_empty()
-    }
-
     /// Returns when the client has gone. Reads ahead meanwhile, up to a limit, beyond which it waits for ever.
     pub(crate) async fn gone(&mut self) {
         while self.inbound.len() < READ_AHEAD_BYTES {
