@@ -258,6 +258,7 @@ impl Coordinator {
                 (Peek { uuid, target, literal_keys, timestamp, mfp, finishing, max_result_bytes }, None)
             }
             PeekPlan::SlowPath { mut dataflow, index, key, desc } => {
+                hw_optimizer::bind_time(&mut dataflow, timestamp);
                 dataflow.as_of = timestamp;
                 dataflow.until = Some(timestamp + 1);
                 let arity = desc.arity();

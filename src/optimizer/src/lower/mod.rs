@@ -201,7 +201,7 @@ impl Lowerer<'_> {
                 Ok(Lowered::collection(Lir::Threshold { input: Box::new(input.plan), arity }, arity))
             }
             MirRelationExpr::Union { inputs } => {
-                let consolidate = inputs.iter().any(|i| negates(i));
+                let consolidate = inputs.iter().any(negates);
                 let inputs = inputs.iter().map(|i| self.lower_read(i)).collect::<Result<Vec<_>, _>>()?;
                 let arity = inputs.first().map_or(0, |i| i.arity);
                 let inputs = inputs.into_iter().map(|i| i.plan).collect();

@@ -187,16 +187,14 @@ fn narrow_node(expr: &mut MirRelationExpr, needed: &BTreeSet<usize>, lets: &mut 
 fn renumber_gets(body: &mut MirRelationExpr, id: LocalId, wanted: &BTreeSet<usize>, value: &MirRelationExpr) {
     let at = place(wanted);
     let types = value.column_types();
-    body.visit_mut_post(&mut |e| match e {
-        MirRelationExpr::Project { input, outputs } => {
-            if let MirRelationExpr::Get { id: Id::Local(got), typ } = &mut **input
-                && *got == id
-            {
-                outputs.iter_mut().for_each(|c| *c = at(*c));
-                typ.column_types = types.clone();
-                typ.keys = vec![];
-            }
+    body.visit_mut_post(&mut |e| {
+        if let MirRelationExpr::Project { input, outputs } = e
+            && let MirRelationExpr::Get { id: Id::Local(got), typ } = &mut **input
+            && *got == id
+        {
+            outputs.iter_mut().for_each(|c| *c = at(*c));
+            typ.column_types = types.clone();
+            typ.keys = vec![];
         }
-        _ => {}
     });
 }

@@ -144,9 +144,11 @@ fn fuse_join(expr: &mut MirRelationExpr) {
         for input in std::mem::take(inputs) {
             let arity = input.arity();
             match input {
-                MirRelationExpr::Join { inputs: inner, equivalences: classes, implementation }
-                    if implementation == JoinImplementation::Unimplemented =>
-                {
+                MirRelationExpr::Join {
+                    inputs: inner,
+                    equivalences: classes,
+                    implementation: JoinImplementation::Unimplemented,
+                } => {
                     equivalences.extend(classes.into_iter().map(|mut class| {
                         class.iter_mut().for_each(|e| e.permute_map(|c| c + offset));
                         class

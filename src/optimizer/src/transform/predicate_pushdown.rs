@@ -164,12 +164,13 @@ fn push_join(expr: &mut MirRelationExpr, predicates: Vec<MirScalarExpr>) -> Vec<
     let mut into: Vec<Vec<MirScalarExpr>> = vec![vec![]; inputs.len()];
     let (mut here, mut movable) = (vec![], vec![]);
     for p in predicates {
-        if inputs.len() > 1 && input_of(&p).is_none() {
-            if let Some((class, not_null)) = equality(&p, &all_types) {
-                equivalences.push(class);
-                movable.extend(not_null);
-                continue;
-            }
+        if inputs.len() > 1
+            && input_of(&p).is_none()
+            && let Some((class, not_null)) = equality(&p, &all_types)
+        {
+            equivalences.push(class);
+            movable.extend(not_null);
+            continue;
         }
         if p.support().is_empty() || p.could_error() && inputs.len() > 1 {
             here.push(p)
