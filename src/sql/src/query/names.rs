@@ -1,6 +1,8 @@
 //! The names of columns that have none written.
 
-use sqlparser::ast::{AccessExpr, BinaryOperator, CastKind, Expr, FunctionArguments, SelectItem, SetExpr, TrimWhereField};
+use sqlparser::ast::{
+    AccessExpr, BinaryOperator, CastKind, Expr, FunctionArguments, SelectItem, SetExpr, TrimWhereField,
+};
 
 use super::context::{Ecx, ident};
 use super::types::{column_name_of_type, plan_data_type};
@@ -40,9 +42,13 @@ fn name_of(ecx: &Ecx<'_>, e: &Expr) -> Option<(String, bool)> {
                 _ => plan_data_type(ecx.scx(), data_type).ok().map(|t| (column_name_of_type(&t), false)),
             }
         }
-        Expr::TypedString(t) => plan_data_type(ecx.scx(), &t.data_type).ok().map(|t| (column_name_of_type(&t), false)),
+        Expr::TypedString(t) => {
+            plan_data_type(ecx.scx(), &t.data_type).ok().map(|t| (column_name_of_type(&t), false))
+        }
         Expr::Interval(_) => Some(("interval".into(), false)),
-        Expr::Value(v) if matches!(v.value, sqlparser::ast::Value::Boolean(_)) => Some(("bool".into(), false)),
+        Expr::Value(v) if matches!(v.value, sqlparser::ast::Value::Boolean(_)) => {
+            Some(("bool".into(), false))
+        }
         Expr::Case { else_result, .. } => match else_result.as_ref().and_then(|e| name_of(ecx, e)) {
             Some((n, true)) => Some((n, true)),
             _ => Some(("case".into(), false)),

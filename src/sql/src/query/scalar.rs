@@ -4,8 +4,8 @@ use hw_expr::HirScalarExpr;
 use hw_expr::func::CastContext;
 use hw_repr::{Datum, ScalarType};
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, Ident, Interval, Spanned, Subscript,
-    TypedString, UnaryOperator, Value, ValueWithSpan,
+    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, Ident, Interval,
+    Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
@@ -15,7 +15,9 @@ use super::function::{call_named, call_syntax, plan_function};
 use super::internal;
 use super::operator::{condition, is_comparison, not_distinct, operator};
 use super::scope::Resolved;
-use super::subquery::{as_query, plan_subquery, quantified, quantified_subquery, record_subquery, scalar_subquery};
+use super::subquery::{
+    as_query, plan_subquery, quantified, quantified_subquery, record_subquery, scalar_subquery,
+};
 use super::types::{plan_data_type, type_name};
 use crate::error::PlanError;
 
@@ -30,7 +32,11 @@ pub(super) fn plan_typed(ecx: &Ecx<'_>, expr: &Expr) -> Result<Typed, PlanError>
 }
 
 /// Plans a condition.
-pub(super) fn plan_condition(ecx: &Ecx<'_>, expr: &Expr, construct: &str) -> Result<HirScalarExpr, PlanError> {
+pub(super) fn plan_condition(
+    ecx: &Ecx<'_>,
+    expr: &Expr,
+    construct: &str,
+) -> Result<HirScalarExpr, PlanError> {
     condition(ecx, plan_expr(ecx, expr)?, construct).map_err(|e| ecx.error_at(e, expr))
 }
 
@@ -122,7 +128,8 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             call_syntax(ecx, name, args, expr.span())
         }
         Expr::Overlay { expr: e, overlay_what, overlay_from, overlay_for } => {
-            let mut args = vec![plan_expr(ecx, e)?, plan_expr(ecx, overlay_what)?, plan_expr(ecx, overlay_from)?];
+            let mut args =
+                vec![plan_expr(ecx, e)?, plan_expr(ecx, overlay_what)?, plan_expr(ecx, overlay_from)?];
             if let Some(f) = overlay_for {
                 args.push(plan_expr(ecx, f)?);
             }
@@ -130,7 +137,8 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
         }
         Expr::IsNormalized { expr: e, form, negated } => {
             let form = form.as_ref().map_or_else(|| "NFC".to_owned(), ToString::to_string);
-            let result = call_named(ecx, "is_normalized", vec![plan_expr(ecx, e)?, text_literal(&form)], expr.span())?;
+            let result =
+                call_named(ecx, "is_normalized", vec![plan_expr(ecx, e)?, text_literal(&form)], expr.span())?;
             negate_if(result, *negated, ecx)
         }
         Expr::Collate { expr: e, collation } => {
@@ -165,7 +173,9 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             let mut keys = vec![];
             let mut values = vec![];
             for e in &m.entries {
-                keys.push(plan_expr(ecx, &e.key)?.cast(ecx, &ScalarType::String, CastContext::Implicit)?.expr);
+                keys.push(
+                    plan_expr(ecx, &e.key)?.cast(ecx, &ScalarType::String, CastContext::Implicit)?.expr,
+                );
                 values.push(plan_expr(ecx, &e.value)?);
             }
             let (values, typ) = unify(ecx, values, "MAP")?;
@@ -218,7 +228,9 @@ pub(super) fn literal_text(v: &ValueWithSpan) -> Result<String, PlanError> {
 fn value(ecx: &Ecx<'_>, v: &ValueWithSpan) -> Result<Planned, PlanError> {
     match &v.value {
         Value::Number(n, _) => ecx.at(number(n), v.span),
-        Value::Boolean(b) => Ok(Planned::typed(HirScalarExpr::literal(Datum::Bool(*b), ScalarType::Bool), ScalarType::Bool)),
+        Value::Boolean(b) => {
+            Ok(Planned::typed(HirScalarExpr::literal(Datum::Bool(*b), ScalarType::Bool), ScalarType::Bool))
+        }
         Value::Null => Ok(Planned::Null),
         Value::Placeholder(p) => {
             let n = p.strip_prefix('$').and_then(|n| n.parse().ok());
@@ -235,7 +247,10 @@ fn number(n: &str) -> Result<Planned, PlanError> {
         return Ok(int_literal(i));
     }
     if let Ok(i) = n.parse::<i64>() {
-        return Ok(Planned::typed(HirScalarExpr::literal(Datum::Int64(i), ScalarType::Int64), ScalarType::Int64));
+        return Ok(Planned::typed(
+            HirScalarExpr::literal(Datum::Int64(i), ScalarType::Int64),
+            ScalarType::Int64,
+        ));
     }
     let arena = hw_repr::RowArena::new();
     let datum = hw_repr::text::decode(n, &ScalarType::NUMERIC, &arena).map_err(hw_expr::EvalError::from)?;
@@ -304,19 +319,26 @@ fn whole_row(ecx: &Ecx<'_>, parts: &[String], span: Span) -> Result<Planned, Pla
 /// A field of a record by its name.
 pub(super) fn field(record: Typed, name: &str) -> Result<Typed, PlanError> {
     let ScalarType::Record { fields, .. } = &record.typ else {
-        let text = format!("column notation .{name} applied to type {}, which is not a composite type", type_name(&record.typ));
+        let text = format!(
+            "column notation .{name} applied to type {}, which is not a composite type",
+            type_name(&record.typ)
+        );
         return Err(PlanError::new("42809", text));
     };
     match fields.iter().position(|(n, _)| n == name) {
         Some(i) => internal::record_get(record, i),
-        None => Err(PlanError::new("42703", format!("could not identify column \"{name}\" in record data type"))),
+        None => {
+            Err(PlanError::new("42703", format!("could not identify column \"{name}\" in record data type")))
+        }
     }
 }
 
 /// The position of an operator: what stands between its operands, past blanks.
 fn operator_span(ecx: &Ecx<'_>, left: &Expr, right: &Expr) -> Span {
     let (start, end) = (left.span().end, right.span().start);
-    let (Some(from), Some(to)) = (ecx.scx().position(start), ecx.scx().position(end)) else { return left.span() };
+    let (Some(from), Some(to)) = (ecx.scx().position(start), ecx.scx().position(end)) else {
+        return left.span();
+    };
     let between: Vec<char> = ecx.scx().text.chars().skip(from - 1).take(to.saturating_sub(from)).collect();
     let skipped = between.iter().position(|c| !c.is_whitespace() && *c != ')');
     match skipped {
@@ -378,8 +400,13 @@ fn junction(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr) -> Re
     }
     operands.push(rest);
     let name = if *op == BinaryOperator::And { "AND" } else { "OR" };
-    let planned = operands.into_iter().rev().map(|e| plan_condition(ecx, e, name)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Typed::bool(if *op == BinaryOperator::And { HirScalarExpr::And(planned) } else { HirScalarExpr::Or(planned) }))
+    let planned =
+        operands.into_iter().rev().map(|e| plan_condition(ecx, e, name)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Typed::bool(if *op == BinaryOperator::And {
+        HirScalarExpr::And(planned)
+    } else {
+        HirScalarExpr::Or(planned)
+    }))
 }
 
 fn operator_symbol(op: &BinaryOperator) -> String {
@@ -436,7 +463,13 @@ fn is_null(ecx: &Ecx<'_>, expr: &Expr, negated: bool) -> Result<HirScalarExpr, P
     }
 }
 
-fn is_bool(ecx: &Ecx<'_>, e: &Expr, wanted: bool, negated: bool, construct: &str) -> Result<Planned, PlanError> {
+fn is_bool(
+    ecx: &Ecx<'_>,
+    e: &Expr,
+    wanted: bool,
+    negated: bool,
+    construct: &str,
+) -> Result<Planned, PlanError> {
     let value = plan_condition(ecx, e, construct)?;
     let value = if wanted { value } else { value.not() };
     let is = HirScalarExpr::Coalesce(vec![value, HirScalarExpr::literal_false()]);
@@ -501,7 +534,13 @@ fn like(
     operator(ecx, op, vec![plan_expr(ecx, expr)?, pattern_value], operator_span(ecx, expr, pattern))
 }
 
-fn similar(ecx: &Ecx<'_>, op: &str, expr: &Expr, pattern: &Expr, escape: Option<&Expr>) -> Result<Planned, PlanError> {
+fn similar(
+    ecx: &Ecx<'_>,
+    op: &str,
+    expr: &Expr,
+    pattern: &Expr,
+    escape: Option<&Expr>,
+) -> Result<Planned, PlanError> {
     let mut args = vec![plan_expr(ecx, pattern)?];
     if let Some(e) = escape {
         args.push(plan_expr(ecx, e)?);
@@ -511,7 +550,13 @@ fn similar(ecx: &Ecx<'_>, op: &str, expr: &Expr, pattern: &Expr, escape: Option<
 }
 
 /// `x op ANY (…)` and ALL, over a subquery or an array.
-fn any_all(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr, all: bool) -> Result<Planned, PlanError> {
+fn any_all(
+    ecx: &Ecx<'_>,
+    left: &Expr,
+    op: &BinaryOperator,
+    right: &Expr,
+    all: bool,
+) -> Result<Planned, PlanError> {
     let value = plan_row_or_expr(ecx, left)?;
     let symbol = operator_symbol(op);
     let span = left.span();
@@ -600,7 +645,8 @@ fn case(
         });
         results.push(plan_expr(ecx, result)?);
     }
-    let places: Vec<Option<&Expr>> = std::iter::once(else_result).chain(conditions.iter().map(|c| Some(&c.result))).collect();
+    let places: Vec<Option<&Expr>> =
+        std::iter::once(else_result).chain(conditions.iter().map(|c| Some(&c.result))).collect();
     let (mut results, typ) = unify_at(ecx, results, "CASE", &places)?;
     let mut expr = results.remove(0);
     for (test, result) in tests.into_iter().zip(results).rev() {
@@ -666,7 +712,9 @@ fn field_access(ecx: &Ecx<'_>, root: &Expr, chain: &[AccessExpr]) -> Result<Plan
                 value = ecx.at(field(value, &ident(name)), name.span)?;
                 i += 1;
             }
-            AccessExpr::Dot(other) => return Err(PlanError::syntax(format!("syntax error at or near \"{other}\""))),
+            AccessExpr::Dot(other) => {
+                return Err(PlanError::syntax(format!("syntax error at or near \"{other}\"")));
+            }
             AccessExpr::Subscript(_) => {
                 let subscripts: Vec<&Subscript> = chain[i..]
                     .iter()
@@ -733,7 +781,10 @@ fn subscript_by_key(ecx: &Ecx<'_>, value: Typed, subscripts: &[&Subscript]) -> R
     let mut value = value;
     for s in subscripts {
         let Subscript::Index { index } = s else {
-            return Err(PlanError::new("42804", format!("{} subscript does not support slices", type_name(&value.typ))));
+            return Err(PlanError::new(
+                "42804",
+                format!("{} subscript does not support slices", type_name(&value.typ)),
+            ));
         };
         let key = plan_expr(ecx, index)?;
         value = operator(ecx, "->", vec![Planned::Typed(value), key], index.span())?.resolve(ecx)?;
