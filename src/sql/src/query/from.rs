@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use hw_expr::func::{CastContext, registry};
 use hw_expr::hir::{ColumnRef, JoinKind};
-use hw_expr::{HirRelationExpr, HirScalarExpr, TableFunc};
 use hw_expr::relation::Id;
+use hw_expr::{HirRelationExpr, HirScalarExpr, TableFunc};
 use hw_repr::{RelationDesc, RelationType, ScalarType};
 use sqlparser::ast::{
-    Expr, FunctionArg, Join, JoinConstraint, JoinOperator, ObjectName, Query, Spanned, TableAlias, TableFactor,
-    TableWithJoins,
+    Expr, FunctionArg, Join, JoinConstraint, JoinOperator, ObjectName, Query, Spanned, TableAlias,
+    TableFactor, TableWithJoins,
 };
 
 use super::coerce::{Planned, Typed, unify_types};
@@ -63,8 +63,12 @@ fn beside<R>(
     plan: impl FnOnce(&Qcx<'_>) -> Result<R, PlanError>,
 ) -> Result<R, PlanError> {
     let frame = Frame { scope: left, parent: qcx.outer, collector: None, visible, clause: "FROM" };
-    let inner =
-        Qcx { shared: qcx.shared, outer: Some(&frame), ctes: qcx.ctes.clone(), from_depth: qcx.from_depth + 1 };
+    let inner = Qcx {
+        shared: qcx.shared,
+        outer: Some(&frame),
+        ctes: qcx.ctes.clone(),
+        from_depth: qcx.from_depth + 1,
+    };
     plan(&inner)
 }
 
@@ -173,7 +177,8 @@ fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError
             Ok((expr, scope))
         }
         JoinConstraint::Natural => {
-            let plain = |s: &Scope| s.items.iter().filter(|i| i.plain).map(|i| i.name.clone()).collect::<Vec<_>>();
+            let plain =
+                |s: &Scope| s.items.iter().filter(|i| i.plain).map(|i| i.name.clone()).collect::<Vec<_>>();
             let (l, r) = (plain(&left.1), plain(&right.1));
             let mut names: Vec<String> = l.into_iter().filter(|n| r.contains(n)).collect();
             let mut seen = std::collections::BTreeSet::new();
@@ -211,7 +216,13 @@ fn using_column(scope: &Scope, name: &str, side: &str) -> Result<usize, PlanErro
 }
 
 /// JOIN USING and NATURAL JOIN: equal columns are merged and come first (manual 7.2.1.1).
-fn join_using(qcx: &Qcx<'_>, left: Named, right: Named, names: &[String], kind: JoinKind) -> Result<Named, PlanError> {
+fn join_using(
+    qcx: &Qcx<'_>,
+    left: Named,
+    right: Named,
+    names: &[String],
+    kind: JoinKind,
+) -> Result<Named, PlanError> {
     let width = left.1.types.len();
     let mut pairs = vec![];
     for name in names {
@@ -286,13 +297,11 @@ fn plan_factor(qcx: &Qcx<'_>, factor: &TableFactor) -> Result<Named, PlanError> 
         TableFactor::Function { name, args, with_ordinality, alias, .. } => {
             plan_function_factor(qcx, name, args, *with_ordinality, alias.as_ref())
         }
-        TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => {
-            laterally(qcx, &mut |q| {
-                let calls: Vec<(String, Vec<Cow<'_, Expr>>)> =
-                    array_exprs.iter().map(|e| ("unnest".to_owned(), vec![Cow::Borrowed(e)])).collect();
-                plan_calls(q, &calls, *with_ordinality, alias.as_ref())
-            })
-        }
+        TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => laterally(qcx, &mut |q| {
+            let calls: Vec<(String, Vec<Cow<'_, Expr>>)> =
+                array_exprs.iter().map(|e| ("unnest".to_owned(), vec![Cow::Borrowed(e)])).collect();
+            plan_calls(q, &calls, *with_ordinality, alias.as_ref())
+        }),
         TableFactor::Derived { lateral, subquery, alias, sample: None } => {
             plan_derived(qcx, *lateral, subquery, alias.as_ref())
         }
@@ -525,7 +534,9 @@ fn equal_numbers(l: HirScalarExpr, r: HirScalarExpr) -> HirScalarExpr {
     let defs = registry().operators.get("=").map(Vec::as_slice).unwrap_or_default();
     let int8 = || ScalarType::Int64;
     let def = defs.iter().find(|d| {
-        super::resolve::Signature { params: &d.params, variadic: None }.bind(&[Some(int8()), Some(int8())]).is_some()
+        super::resolve::Signature { params: &d.params, variadic: None }
+            .bind(&[Some(int8()), Some(int8())])
+            .is_some()
     });
     match def {
         Some(def) => HirScalarExpr::call(hw_expr::Func::new(def, vec![int8(), int8()]), vec![l, r]),

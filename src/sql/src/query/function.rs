@@ -7,8 +7,8 @@ use hw_expr::hir::HirAggregateExpr;
 use hw_expr::{AggregateFunc, HirRelationExpr, HirScalarExpr, TableFunc, TableFuncDef, UnmaterializableFunc};
 use hw_repr::{ColumnOrder, Datum, RelationDesc, Row, ScalarType};
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, ObjectName,
-    OrderByExpr, Query, Spanned, helpers::attached_token::AttachedToken,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, ObjectName, OrderByExpr, Query, Spanned, helpers::attached_token::AttachedToken,
 };
 use sqlparser::tokenizer::Span;
 
@@ -48,7 +48,10 @@ pub(super) fn function_name(name: &ObjectName) -> Result<String, PlanError> {
     match &parts[..] {
         [name] => Ok(name.clone()),
         [schema, name]
-            if matches!(schema.as_str(), "pg_catalog" | "mz_catalog" | "mz_internal" | "information_schema" | "mz_unsafe") =>
+            if matches!(
+                schema.as_str(),
+                "pg_catalog" | "mz_catalog" | "mz_internal" | "information_schema" | "mz_unsafe"
+            ) =>
         {
             Ok(name.clone())
         }
@@ -139,24 +142,38 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
         return Err(PlanError::new("42809", text));
     }
     if call.star {
-        return Err(PlanError::new("42809", format!("{}(*) specified, but {0} is not an aggregate function", call.name)));
+        return Err(PlanError::new(
+            "42809",
+            format!("{}(*) specified, but {0} is not an aggregate function", call.name),
+        ));
     }
     let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
     call_named(ecx, &call.name, args, call.span)
 }
 
 /// Calls the function behind a special syntax, such as `substring(x from y)`; errors name it as PostgreSQL does.
-pub(super) fn call_syntax(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
+pub(super) fn call_syntax(
+    ecx: &Ecx<'_>,
+    name: &str,
+    args: Vec<Planned>,
+    span: Span,
+) -> Result<Planned, PlanError> {
     call_named(ecx, name, args, span).map_err(|mut e| {
         if e.sqlstate == "42883" {
-            e.message = e.message.replacen(&format!("function {name}("), &format!("function pg_catalog.{name}("), 1);
+            e.message =
+                e.message.replacen(&format!("function {name}("), &format!("function pg_catalog.{name}("), 1);
         }
         e
     })
 }
 
 /// Calls a function by name with planned arguments.
-pub(super) fn call_named(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
+pub(super) fn call_named(
+    ecx: &Ecx<'_>,
+    name: &str,
+    args: Vec<Planned>,
+    span: Span,
+) -> Result<Planned, PlanError> {
     ecx.at(call_named_here(ecx, name, args), span)
 }
 
@@ -201,7 +218,11 @@ fn context_function(f: UnmaterializableFunc) -> Planned {
 }
 
 /// Functions of the language rather than of the registry. Gives the arguments back if it is none.
-fn special(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Result<Planned, Vec<Planned>>, PlanError> {
+fn special(
+    ecx: &Ecx<'_>,
+    name: &str,
+    args: Vec<Planned>,
+) -> Result<Result<Planned, Vec<Planned>>, PlanError> {
     let now_as = |typ: ScalarType| -> Result<Planned, PlanError> {
         let now = context_function(UnmaterializableFunc::Now);
         Ok(Planned::Typed(now.cast(ecx, &typ, CastContext::Explicit)?))
@@ -257,7 +278,9 @@ fn special(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Result<Plann
         ("mz_now", 0) => context_function(UnmaterializableFunc::MzNow),
         ("current_user" | "current_role" | "user", 0) => context_function(UnmaterializableFunc::CurrentUser),
         ("session_user", 0) => context_function(UnmaterializableFunc::SessionUser),
-        ("current_database" | "current_catalog", 0) => context_function(UnmaterializableFunc::CurrentDatabase),
+        ("current_database" | "current_catalog", 0) => {
+            context_function(UnmaterializableFunc::CurrentDatabase)
+        }
         ("current_schema", 0) => context_function(UnmaterializableFunc::CurrentSchema),
         ("current_schemas", 1) => {
             let [arg] = <[Planned; 1]>::try_from(args).map_err(|_| PlanError::syntax("current_schemas"))?;
@@ -289,15 +312,20 @@ fn current_setting(ecx: &Ecx<'_>, args: Vec<Planned>) -> Result<Planned, PlanErr
     let name = args.next().ok_or_else(|| PlanError::syntax("current_setting"))?;
     let name = name.cast(ecx, &ScalarType::String, CastContext::Implicit)?;
     match name.expr.as_literal() {
-        Some(Datum::String(s)) => Ok(context_function(UnmaterializableFunc::CurrentSetting(s.to_lowercase()))),
+        Some(Datum::String(s)) => {
+            Ok(context_function(UnmaterializableFunc::CurrentSetting(s.to_lowercase())))
+        }
         _ => Err(PlanError::unsupported("current_setting of a name that is not a literal")),
     }
 }
 
 /// Functions that are called without parentheses, for those that the parser takes for names.
 pub(super) fn keyword_function(ecx: &Ecx<'_>, name: &str, span: Span) -> Option<Result<Planned, PlanError>> {
-    matches!(name, "current_schema" | "current_role" | "current_catalog" | "session_user" | "user" | "localtimestamp")
-        .then(|| call_named(ecx, name, vec![], span))
+    matches!(
+        name,
+        "current_schema" | "current_role" | "current_catalog" | "session_user" | "user" | "localtimestamp"
+    )
+    .then(|| call_named(ecx, name, vec![], span))
 }
 
 /// `ARRAY(subquery)`, `LIST(subquery)`, `MAP(subquery)`: its rows in its order.
@@ -311,14 +339,19 @@ fn collect_subquery(ecx: &Ecx<'_>, name: &str, query: &Query) -> Result<Planned,
         _ => return Err(PlanError::new("42883", format!("function {name}(record) does not exist"))),
     };
     if parts.types.len() != width {
-        let text = if width == 1 { "subquery must return only one column" } else { "expected map subquery to return 2 columns" };
+        let text = if width == 1 {
+            "subquery must return only one column"
+        } else {
+            "expected map subquery to return 2 columns"
+        };
         return Err(PlanError::syntax(text));
     }
     let types: Vec<Option<ScalarType>> = parts.types.iter().cloned().map(Some).collect();
     let defs = registry().aggregates.get(aggregate).map(Vec::as_slice).unwrap_or_default();
     let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
-    let (chosen, bound) = choose(&signatures, &types, false)
-        .map_err(|_| PlanError::new("42883", format!("cannot collect {} values", type_name(&parts.types[0]))))?;
+    let (chosen, bound) = choose(&signatures, &types, false).map_err(|_| {
+        PlanError::new("42883", format!("cannot collect {} values", type_name(&parts.types[0])))
+    })?;
     let func = AggregateFunc::new(defs[chosen], bound);
     let typ = func.output_type().scalar_type;
     let mut args: Vec<_> = parts.project.iter().map(|c| HirScalarExpr::column(*c)).collect();
@@ -381,9 +414,10 @@ fn table_function_value(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result
     let (func, exprs) = choose_table_function(ecx, name, args)?;
     let desc: RelationDesc = func.desc();
     let first = collector.borrow_mut().add_table_function(func, exprs, &desc);
-    let mut columns = desc.iter().enumerate().map(|(i, (n, t))| {
-        (n.clone(), Typed::new(HirScalarExpr::column(first + i), t.scalar_type.clone()))
-    });
+    let mut columns = desc
+        .iter()
+        .enumerate()
+        .map(|(i, (n, t))| (n.clone(), Typed::new(HirScalarExpr::column(first + i), t.scalar_type.clone())));
     if desc.arity() == 1
         && let Some((_, only)) = columns.next()
     {

@@ -1,6 +1,8 @@
 //! The names of columns that have none written.
 
-use sqlparser::ast::{AccessExpr, BinaryOperator, CastKind, Expr, FunctionArguments, SelectItem, SetExpr, TrimWhereField};
+use sqlparser::ast::{
+    AccessExpr, BinaryOperator, CastKind, Expr, FunctionArguments, SelectItem, SetExpr, TrimWhereField,
+};
 
 use super::context::{Ecx, ident};
 use super::types::{column_name_of_type, plan_data_type};

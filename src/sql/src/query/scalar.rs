@@ -645,7 +645,8 @@ fn case(
         });
         results.push(plan_expr(ecx, result)?);
     }
-    let places: Vec<Option<&Expr>> = std::iter::once(else_result).chain(conditions.iter().map(|c| Some(&c.result))).collect();
+    let places: Vec<Option<&Expr>> =
+        std::iter::once(else_result).chain(conditions.iter().map(|c| Some(&c.result))).collect();
     let (mut results, typ) = unify_at(ecx, results, "CASE", &places)?;
     let mut expr = results.remove(0);
     for (test, result) in tests.into_iter().zip(results).rev() {

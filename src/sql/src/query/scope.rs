@@ -168,7 +168,11 @@ impl<'a> Frame<'a> {
     }
 
     /// Looks up a column, innermost scope first.
-    pub(super) fn column(&self, qualifier: Option<&[String]>, name: &str) -> Result<Option<Resolved>, PlanError> {
+    pub(super) fn column(
+        &self,
+        qualifier: Option<&[String]>,
+        name: &str,
+    ) -> Result<Option<Resolved>, PlanError> {
         for (level, frame) in self.chain() {
             if frame.visible != Visibility::Yes {
                 continue;
@@ -205,11 +209,16 @@ impl<'a> Frame<'a> {
     /// The error for a qualifier that names no table here.
     pub(super) fn missing_table(&self, parts: &[String]) -> PlanError {
         let name = parts.join(".");
-        let hidden = self.chain().any(|(_, f)| f.visible != Visibility::Yes && !f.scope.tables_named(parts).is_empty());
+        let hidden = self
+            .chain()
+            .any(|(_, f)| f.visible != Visibility::Yes && !f.scope.tables_named(parts).is_empty());
         let never = |f: &Frame<'_>| f.visible == Visibility::Never && !f.scope.tables_named(parts).is_empty();
         if self.chain().any(|(_, f)| never(f)) {
-            return PlanError::new("42P10", format!("invalid reference to FROM-clause entry for table \"{name}\""))
-                .with_detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.");
+            return PlanError::new(
+                "42P10",
+                format!("invalid reference to FROM-clause entry for table \"{name}\""),
+            )
+            .with_detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.");
         }
         if hidden {
             return PlanError::new("42P01", format!("invalid reference to FROM-clause entry for table \"{name}\""))

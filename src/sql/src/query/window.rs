@@ -285,7 +285,10 @@ fn plan_bound(
         let value = value.cast(ecx, &typ, CastContext::Implicit).map_err(|e| {
             let wanted = type_name(&typ);
             match e.sqlstate {
-                "42846" => PlanError::new("42804", format!("argument of {name} must be type {wanted}, not type {text}")),
+                "42846" => PlanError::new(
+                    "42804",
+                    format!("argument of {name} must be type {wanted}, not type {text}"),
+                ),
                 _ => e,
             }
         })?;
