@@ -68,9 +68,13 @@ impl Accum {
         }
         match kind {
             Accumulation::Count => Accum::Count(1),
-            Accumulation::SumSmallInt | Accumulation::SumBigInt => Accum::Int { sum: integer(datum), count: 1 },
+            Accumulation::SumSmallInt | Accumulation::SumBigInt => {
+                Accum::Int { sum: integer(datum), count: 1 }
+            }
             Accumulation::SumNumeric => Accum::Numeric(Box::new(NumericSum::of(&datum.unwrap_numeric()))),
-            Accumulation::SumFloat32 => Accum::Float(Box::new(FloatSum::of(f64::from(datum.unwrap_float32().0)))),
+            Accumulation::SumFloat32 => {
+                Accum::Float(Box::new(FloatSum::of(f64::from(datum.unwrap_float32().0))))
+            }
             Accumulation::SumFloat64 => Accum::Float(Box::new(FloatSum::of(datum.unwrap_float64().0))),
             Accumulation::Any | Accumulation::All => match datum.unwrap_bool() {
                 true => Accum::Bool { trues: 1, falses: 0 },

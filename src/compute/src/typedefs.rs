@@ -41,8 +41,11 @@ pub(crate) type AccumLayout<T> = (RowContainer, Vec<()>, Vec<T>, Vec<Accums>, Of
 /// Key rows with sums as differences.
 pub(crate) type AccumSpine<T> = Spine<Rc<OrdValBatch<AccumLayout<T>>>>;
 pub(crate) type AccumBuilder<T> = OrdValBuilder<AccumLayout<T>, Vec<((Row, ()), T, Accums)>>;
-pub(crate) type AccumBatcher<T> =
-    MergeBatcher<ContainerChunker<Vec<((Row, ()), T, Accums)>>, VecMerger<(Row, ()), T, Accums>, AccumBuilder<T>>;
+pub(crate) type AccumBatcher<T> = MergeBatcher<
+    ContainerChunker<Vec<((Row, ()), T, Accums)>>,
+    VecMerger<(Row, ()), T, Accums>,
+    AccumBuilder<T>,
+>;
 
 /// Errors.
 pub(crate) type ErrSpine<T> = KeySpine<EvalError, T, Diff>;

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 
 use hw_base::clock::NowFn;
 use hw_expr::EvalError;
-use hw_persist::{Append, AppendOutcome, BatchBuilder, Entry, PersistClient, ShardId};
+use hw_persist::{Append, AppendOutcome, BatchBuilder, Entry, PersistClient, ShardId, ShardState};
 use hw_plan::SourceDescription;
-use hw_repr::{Diff, GlobalId, Row, Timestamp};
+use hw_repr::{Diff, GlobalId, RelationDesc, Row, Timestamp};
 
 use crate::error::{SourceError, payload};
 use crate::mysql::progress::Progress;
 
 /// Changes in memory up to so many bytes.
-const MEMORY_BYTES: usize = 4 << 20;
+const MEMORY_BYTES: usize = 12 << 20;
 
 /// A change of an export, by the export's position in the description.
 pub(crate) type Change = (usize, Entry, Diff);
@@ -51,15 +51,17 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Reads where the source is.
+    /// Reads where the source is. Shards that are not there are made only with `create`: later in a run a missing one has been
+    /// dropped, and the run is about to be told.
     pub(crate) async fn open(
         desc: &SourceDescription,
         persist: PersistClient,
         now: NowFn,
+        create: bool,
     ) -> Result<Self, SourceError> {
         let epoch = desc.epoch.max(1);
         let progress_shard = ShardId::from_bytes(*desc.progress_shard.as_bytes());
-        let progress_state = persist.ensure_shard(progress_shard, &crate::progress_desc(), 0).await?;
+        let progress_state = shard_state(&persist, progress_shard, &crate::progress_desc(), create).await?;
         if progress_state.epoch > epoch {
             return Err(SourceError::Fenced);
         }
@@ -78,7 +80,7 @@ impl Committer {
         let mut exports = Vec::with_capacity(desc.exports.len());
         for export in &desc.exports {
             let shard = ShardId::from_bytes(*export.shard.as_bytes());
-            let state = persist.ensure_shard(shard, &export.desc, 0).await?;
+            let state = shard_state(&persist, shard, &export.desc, create).await?;
             if state.epoch > epoch {
                 return Err(SourceError::Fenced);
             }
@@ -114,11 +116,6 @@ impl Committer {
     /// The persist client.
     pub(crate) fn persist(&self) -> &PersistClient {
         &self.persist
-    }
-
-    /// Whether nothing has been collected.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.staged.is_none()
     }
 
     /// About how many bytes are collected in memory.
@@ -249,7 +246,20 @@ impl Committer {
     }
 }
 
-/// Message and hint, as the status shows them.
+async fn shard_state(
+    persist: &PersistClient,
+    shard: ShardId,
+    desc: &RelationDesc,
+    create: bool,
+) -> Result<ShardState, SourceError> {
+    if create {
+        return Ok(persist.ensure_shard(shard, desc, 0).await?);
+    }
+    let state = persist.state(shard).await?;
+    state.ok_or_else(|| SourceError::transient(format!("shard {shard} of the source has been dropped")))
+}
+
+/// Message and detail, as the status shows them.
 pub(crate) fn describe(error: &EvalError) -> String {
     match error.detail() {
         Some(detail) => format!("{error}: {detail}"),

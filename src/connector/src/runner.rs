@@ -36,6 +36,8 @@ pub(crate) struct SourceContext {
     pub(crate) shutdown: CancellationToken,
     pub(crate) status: StatusReporter,
     pub(crate) statistics: Statistics,
+    /// Whether the shards were there once.
+    opened: bool,
 }
 
 impl SourceContext {
@@ -74,7 +76,7 @@ pub fn run_source(
     let status = StatusReporter::new(ids, now.clone(), responses.clone());
     let statistics = Statistics::new(desc.id, &exports, responses);
     let name = format!("source {}", desc.id);
-    let cx = SourceContext { desc, persist, now, shutdown, status, statistics };
+    let cx = SourceContext { desc, persist, now, shutdown, status, statistics, opened: false };
     spawn(name, supervise(cx))
 }
 
@@ -120,10 +122,11 @@ async fn supervise(mut cx: SourceContext) {
 
 /// Runs the source until something stops it.
 async fn attempt(cx: &mut SourceContext) -> SourceError {
-    let committer = match Committer::open(&cx.desc, cx.persist.clone(), cx.now.clone()).await {
+    let committer = match Committer::open(&cx.desc, cx.persist.clone(), cx.now.clone(), !cx.opened).await {
         Ok(committer) => committer,
         Err(e) => return e,
     };
+    cx.opened = true;
     cx.report_failed(&committer).await;
     if let Some(error) = committer.progress().failed.get(&cx.desc.id).cloned() {
         cx.status.all(SourceStatus::Failed, Some(&error), Some(REPAIR_HINT)).await;
@@ -144,7 +147,7 @@ async fn attempt(cx: &mut SourceContext) -> SourceError {
 
 /// Records a definite error of the whole source in its data.
 async fn fail(cx: &mut SourceContext, error: &hw_expr::EvalError) -> Result<(), SourceError> {
-    let mut committer = Committer::open(&cx.desc, cx.persist.clone(), cx.now.clone()).await?;
+    let mut committer = Committer::open(&cx.desc, cx.persist.clone(), cx.now.clone(), false).await?;
     committer.fail_source(cx.desc.id, error).await?;
     let message = describe(error);
     committer.commit(None).await?;

@@ -16,6 +16,7 @@ pub mod client;
 pub mod coordinator;
 mod dataflow;
 pub mod error;
+mod hir;
 mod group_commit;
 mod metrics;
 pub mod oracle;

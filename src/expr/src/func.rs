@@ -224,6 +224,21 @@ impl Func {
         Some(Func::new(def, args))
     }
 
+    /// For a call that depends on the session's time zone: the call that takes the zone's name (`TimeZone`'s display
+    /// form) as one more argument, of type text. Planning uses it when the session's zone is not UTC.
+    pub fn zoned(&self) -> Option<Func> {
+        let by_type = self.def.key == crate::functions::cast::TO_TEXT
+            && !holds_timestamptz(&self.types.args[0])
+            || self.def.key == crate::functions::cast::FROM_TEXT && !holds_timestamptz(&self.types.ret);
+        if by_type {
+            return None;
+        }
+        let def = registry().by_key.get(format!("zoned:{}", self.def.key).as_str()).copied()?;
+        let mut args = self.types.args.clone();
+        args.push(ScalarType::String);
+        Some(Func { def, types: Arc::new(FuncTypes { args, ret: self.types.ret.clone() }) })
+    }
+
     /// The registry entry.
     pub fn def(&self) -> &'static FuncDef {
         self.def
@@ -245,6 +260,17 @@ impl Func {
             return Ok(Datum::Null);
         }
         (self.def.eval)(&EvalCx { types: &self.types }, arena, args)
+    }
+}
+
+fn holds_timestamptz(typ: &ScalarType) -> bool {
+    match typ {
+        ScalarType::TimestampTz { .. } => true,
+        ScalarType::Record { fields, .. } => fields.iter().any(|(_, t)| holds_timestamptz(&t.scalar_type)),
+        ScalarType::Array(t) | ScalarType::Range(t) => holds_timestamptz(t),
+        ScalarType::List { element, .. } => holds_timestamptz(element),
+        ScalarType::Map { value, .. } => holds_timestamptz(value),
+        _ => false,
     }
 }
 

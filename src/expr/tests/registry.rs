@@ -13,7 +13,27 @@ fn keys_are_unique_and_functions_are_found_by_them() {
     assert!(r.functions.len() > 30, "{}", r.functions.len());
     assert!(r.operators.len() > 20, "{}", r.operators.len());
     assert!(r.casts.len() > 100, "{}", r.casts.len());
-    for key in ["hw_canonical_key(Any)", "hw_to_text(Any)", "op:=(AnyCompatible,AnyCompatible)"] {
+    for key in [
+        "hw_canonical_key(Any)",
+        "hw_to_text(Any)",
+        "op:=(AnyCompatible,AnyCompatible)",
+        "hw_array(Any...)",
+        "hw_list(Any...)",
+        "hw_map(Any...)",
+        "hw_record(Any...)",
+        "hw_record_get(AnyRecord,int4)",
+        "hw_array_get(AnyArray,int4...)",
+        "hw_array_slice(AnyArray,int4...)",
+        "hw_list_get(AnyList,int8...)",
+        "hw_list_slice(AnyList,int8...)",
+        "hw_relabel(Any)",
+        "hw_any_eq(Any,Any)",
+        "hw_all_like(Any,Any)",
+        "hw_var_samp(int8,numeric,numeric)",
+        "hw_stddev_pop(int8,float8,float8)",
+        "hw_raise_error(text)",
+        "zoned:hw_to_text(Any)",
+    ] {
         assert!(Func::by_key(key, vec![ScalarType::Int32, ScalarType::Int32]).is_some(), "{key}");
     }
     assert!(r.aggregates["sum"].iter().any(|d| d.key == "sum(int4)"));

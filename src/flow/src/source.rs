@@ -78,7 +78,8 @@ pub fn shard_source<'scope, E, L>(
 ) -> (RowStream<'scope>, ErrorStream<'scope, E>)
 where
     E: Clone + 'static,
-    L: FnMut(Entry, Timestamp, Diff, &mut Vec<(Row, Timestamp, Diff)>, &mut Vec<(E, Timestamp, Diff)>) + 'static,
+    L: FnMut(Entry, Timestamp, Diff, &mut Vec<(Row, Timestamp, Diff)>, &mut Vec<(E, Timestamp, Diff)>)
+        + 'static,
 {
     let name = config.name.clone();
     let pieces = read(scope, config);
@@ -92,13 +93,18 @@ pub(crate) fn worker_of(shard: &ShardId, peers: usize) -> usize {
     sum % peers
 }
 
-fn read<'scope>(scope: Scope<'scope, Timestamp>, config: SourceConfig) -> Stream<'scope, Timestamp, Vec<Piece>> {
+fn read<'scope>(
+    scope: Scope<'scope, Timestamp>,
+    config: SourceConfig,
+) -> Stream<'scope, Timestamp, Vec<Piece>> {
     let name = format!("ShardRead({})", config.name);
     let (index, peers) = (scope.index(), scope.peers());
     source::<_, CapacityContainerBuilder<Vec<Piece>>, _, _>(scope, &name, move |capability, info| {
         let here = worker_of(&config.shard, peers) == index;
         let activator = scope.activator_for(info.address.clone());
-        let mut reader = here.then(|| Reader::start(config, capability, scope.worker().sync_activator_for(info.address.to_vec())));
+        let mut reader = here.then(|| {
+            Reader::start(config, capability, scope.worker().sync_activator_for(info.address.to_vec()))
+        });
         let mut next_piece = index as u64;
         move |output| {
             let Some(r) = &mut reader else { return };
@@ -144,7 +150,11 @@ struct Reader {
 }
 
 impl Reader {
-    fn start(config: SourceConfig, mut capability: Capability<Timestamp>, activator: SyncActivator) -> Reader {
+    fn start(
+        config: SourceConfig,
+        mut capability: Capability<Timestamp>,
+        activator: SyncActivator,
+    ) -> Reader {
         capability.downgrade(&config.as_of);
         let (sender, events) = mpsc::channel(CHANNEL_EVENTS);
         let runtime = config.runtime.clone();
@@ -313,7 +323,8 @@ fn decode<'scope, E, L>(
 ) -> (RowStream<'scope>, ErrorStream<'scope, E>)
 where
     E: Clone + 'static,
-    L: FnMut(Entry, Timestamp, Diff, &mut Vec<(Row, Timestamp, Diff)>, &mut Vec<(E, Timestamp, Diff)>) + 'static,
+    L: FnMut(Entry, Timestamp, Diff, &mut Vec<(Row, Timestamp, Diff)>, &mut Vec<(E, Timestamp, Diff)>)
+        + 'static,
 {
     let mut builder = OperatorBuilder::new(format!("ShardDecode({name})"), scope);
     let (ok_output, ok_stream) = builder.new_output::<Vec<(Row, Timestamp, Diff)>>();

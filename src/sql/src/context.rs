@@ -77,14 +77,13 @@ impl<'a> StatementContext<'a> {
         self
     }
 
-    /// The position of a place in the text: characters from its start, from 1. `None` for places that are not in it.
+    /// The position of a place in the text: characters from its start, from 1 (spans count characters on one line). `None` for
+    /// places that are nowhere.
     pub fn position(&self, location: Location) -> Option<usize> {
-        if location.line == 0 || location.column == 0 || self.text.is_empty() {
+        if location.line == 0 || location.column == 0 {
             return None;
         }
-        let line = usize::try_from(location.line).ok()? - 1;
-        let before: usize = self.text.split_inclusive('\n').take(line).map(|l| l.chars().count()).sum();
-        Some(before + usize::try_from(location.column).ok()?)
+        usize::try_from(location.column).ok()
     }
 
     /// A context whose parameters have these types as far as given.

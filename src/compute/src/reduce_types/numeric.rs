@@ -123,7 +123,8 @@ impl NumericSum {
             }
         }
         digits.reverse();
-        num::from_digits(negative, &digits, -i64::from(scale)).map_err(|e| EvalError::new("22003", e.to_string()))
+        num::from_digits(negative, &digits, -i64::from(scale))
+            .map_err(|e| EvalError::new("22003", e.to_string()))
     }
 
     fn times_small(&mut self, n: u64) {
@@ -173,7 +174,8 @@ mod tests {
     #[test]
     fn sums_are_exact_and_keep_the_scale() {
         let mut sum = NumericSum::default();
-        for s in ["1.50", "-0.5", "123456789012345678901234567890.123", "-123456789012345678901234567890.123"] {
+        for s in ["1.50", "-0.5", "123456789012345678901234567890.123", "-123456789012345678901234567890.123"]
+        {
             sum.add(&NumericSum::of(&parse(s)));
         }
         assert_eq!(num::to_string(&sum.finish().unwrap()), "1.000");

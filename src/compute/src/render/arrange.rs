@@ -65,12 +65,14 @@ pub(crate) fn arrange_by<'scope, T: RenderTime>(
 ) -> (Arranged<'scope, RowAgent<T>>, Errs<'scope, T>) {
     let layout = ArrangementLayout::new(key, arity);
     let key = key.clone();
-    let (pairs, errs) = flat_map_rows(input.oks, "FormKey", Box::new(move |row: Row, time, diff, oks, errs| {
-        match form_key(&key, &layout, &row) {
+    let (pairs, errs) = flat_map_rows(
+        input.oks,
+        "FormKey",
+        Box::new(move |row: Row, time, diff, oks, errs| match form_key(&key, &layout, &row) {
             Ok(pair) => oks.push((pair, time, diff)),
             Err(e) => errs.push((e, time, diff)),
-        }
-    }));
+        }),
+    );
     (arrange_pairs(pairs, "ArrangeBy"), errs)
 }
 
@@ -188,12 +190,13 @@ where
             while let Some(reading) = queue.front_mut() {
                 let capability = reading.ok_capability.clone();
                 let mut session = ok_output.session(&capability);
-                let done = read_some::<T, Tr, D>(reading, literal.as_ref(), &mut fuel, &mut |key, val, time, diff| {
-                    logic(key, val, time, diff, &mut oks, &mut errs);
-                    if !oks.is_empty() {
-                        session.give_iterator(oks.drain(..));
-                    }
-                });
+                let done =
+                    read_some::<T, Tr>(reading, literal.as_ref(), &mut fuel, &mut |key, val, time, diff| {
+                        logic(key, val, time, diff, &mut oks, &mut errs);
+                        if !oks.is_empty() {
+                            session.give_iterator(oks.drain(..));
+                        }
+                    });
                 drop(session);
                 if !errs.is_empty() {
                     err_output.session(&reading.err_capability).give_iterator(errs.drain(..));
@@ -212,7 +215,7 @@ where
 }
 
 /// Reads until the batch or the fuel is at its end; returns whether the batch is.
-fn read_some<T: RenderTime, Tr: RowTrace<T>, D>(
+fn read_some<T: RenderTime, Tr: RowTrace<T>>(
     reading: &mut Reading<T, Tr>,
     literal: Option<&Row>,
     fuel: &mut usize,
@@ -242,4 +245,3 @@ fn read_some<T: RenderTime, Tr: RowTrace<T>, D>(
     }
     true
 }
-

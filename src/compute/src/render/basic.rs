@@ -34,7 +34,9 @@ pub(crate) fn render<'scope, T: RenderTime>(
                     None => true,
                 };
                 let args = match admitted {
-                    true => aggregate.args.iter().map(|a| a.eval(datums, arena)).collect::<Result<Vec<_>, _>>()?,
+                    true => {
+                        aggregate.args.iter().map(|a| a.eval(datums, arena)).collect::<Result<Vec<_>, _>>()?
+                    }
                     false => vec![],
                 };
                 packer.push_list([Datum::Bool(admitted)].into_iter().chain(args));

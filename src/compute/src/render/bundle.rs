@@ -54,9 +54,13 @@ impl<'scope, T: RenderTime> Collection<'scope, T> {
             return self;
         }
         let mfp = RowMfp::new(mfp, until);
-        let (oks, errs) = flat_map_rows(self.oks, "Mfp", Box::new(move |row, time, diff, oks, errs| {
-            mfp.apply_row(row, time, diff, oks, errs);
-        }));
+        let (oks, errs) = flat_map_rows(
+            self.oks,
+            "Mfp",
+            Box::new(move |row, time, diff, oks, errs| {
+                mfp.apply_row(row, time, diff, oks, errs);
+            }),
+        );
         Collection { oks, errs: self.errs.concat(errs) }
     }
 }
@@ -83,9 +87,11 @@ impl<'scope, T: RenderTime> Bundle<'scope, T> {
     ) -> Collection<'scope, T> {
         let positions = ArrangementLayout::new(key, arity).positions;
         let mfp = RowMfp::new(mfp, until);
-        let logic = Box::new(move |key: RowRef<'_>, val: RowRef<'_>, time: &T, diff, oks: &mut Vec<_>, errs: &mut Vec<_>| {
-            mfp.apply_pair(key, val, &positions, time.clone(), diff, oks, errs);
-        });
+        let logic = Box::new(
+            move |key: RowRef<'_>, val: RowRef<'_>, time: &T, diff, oks: &mut Vec<_>, errs: &mut Vec<_>| {
+                mfp.apply_pair(key, val, &positions, time.clone(), diff, oks, errs);
+            },
+        );
         let (oks, errs) = match &self.arranged[key] {
             Flavor::Local(arranged) => read_arrangement(arranged.clone(), literal.cloned(), logic),
             Flavor::Import(_, arranged) => read_arrangement(arranged.clone(), literal.cloned(), logic),

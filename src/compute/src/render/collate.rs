@@ -14,7 +14,8 @@ use crate::row_container::RowRef;
 use crate::time::RenderTime;
 
 /// The kinds that there are.
-pub(crate) type Parts<'a> = (Option<&'a AccumulablePlan>, Option<&'a HierarchicalPlan>, Option<&'a BasicPlan>);
+pub(crate) type Parts<'a> =
+    (Option<&'a AccumulablePlan>, Option<&'a HierarchicalPlan>, Option<&'a BasicPlan>);
 
 /// Renders a collation of `arity` aggregates.
 pub(crate) fn render<'scope, T: RenderTime>(
@@ -22,6 +23,7 @@ pub(crate) fn render<'scope, T: RenderTime>(
     key: &[MirScalarExpr],
     (accumulable, hierarchical, basic): Parts<'_>,
     arity: usize,
+    one_off: bool,
 ) -> Reduced<'scope, T> {
     // Of each part, where its values go.
     let mut parts: Vec<(Reduced<'scope, T>, Vec<usize>)> = Vec::new();
@@ -31,7 +33,7 @@ pub(crate) fn render<'scope, T: RenderTime>(
     }
     if let Some(plan) = hierarchical {
         let targets = plan.aggregates.iter().map(|(at, ..)| *at).collect();
-        parts.push((hierarchical::render(input.clone(), key, plan), targets));
+        parts.push((hierarchical::render(input.clone(), key, plan, one_off), targets));
     }
     if let Some(plan) = basic {
         let targets = plan.aggregates.iter().map(|(at, _)| *at).collect();

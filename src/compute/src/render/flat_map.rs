@@ -17,11 +17,15 @@ pub(crate) fn render<'scope, T: RenderTime>(
     until: Timestamp,
 ) -> Collection<'scope, T> {
     let (func, exprs, mfp) = (func.clone(), exprs.to_vec(), RowMfp::new(mfp, until));
-    let (oks, errs) = flat_map_rows(input.oks, "FlatMap", Box::new(move |row: Row, time: T, diff, oks, errs| {
-        if let Err(e) = expand(&func, &exprs, &mfp, &row, &time, diff, oks, errs) {
-            errs.push((e, time, diff));
-        }
-    }));
+    let (oks, errs) = flat_map_rows(
+        input.oks,
+        "FlatMap",
+        Box::new(move |row: Row, time: T, diff, oks, errs| {
+            if let Err(e) = expand(&func, &exprs, &mfp, &row, &time, diff, oks, errs) {
+                errs.push((e, time, diff));
+            }
+        }),
+    );
     Collection { oks, errs: input.errs.concat(errs) }
 }
 

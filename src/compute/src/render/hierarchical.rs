@@ -25,6 +25,7 @@ pub(crate) fn render<'scope, T: RenderTime>(
     input: Collection<'scope, T>,
     key: &[MirScalarExpr],
     plan: &HierarchicalPlan,
+    one_off: bool,
 ) -> Reduced<'scope, T> {
     let mut aggregates = plan.aggregates.clone();
     aggregates.sort_by_key(|(at, ..)| *at);
@@ -51,7 +52,8 @@ pub(crate) fn render<'scope, T: RenderTime>(
         out.push((extrema(&ends, rows), 1));
         Ok(())
     });
-    let (oks, more) = in_buckets(pairs, &plan.buckets, "Extrema", Rc::clone(&logic), logic);
+    let buckets = levels(&plan.buckets, plan.monotonic, one_off);
+    let (oks, more) = in_buckets(pairs, buckets, "Extrema", Rc::clone(&logic), logic);
     (oks, errs.concat(more))
 }
 
@@ -72,6 +74,18 @@ fn extrema(ends: &[Extremum], rows: &[(RowRef<'_>, Diff)]) -> Row {
         }
     }
     Row::pack(best)
+}
+
+/// Buckets for plans that only grow and come without: enough that no change costs a whole group.
+const GROWING_BUCKETS: [u64; 2] = [1 << 14, 1 << 7];
+
+/// The levels to use: none when nothing changes.
+pub(crate) fn levels(buckets: &[u64], monotonic: bool, one_off: bool) -> &[u64] {
+    match (one_off, monotonic && buckets.is_empty()) {
+        (true, _) => &[],
+        (false, true) => &GROWING_BUCKETS,
+        (false, false) => buckets,
+    }
 }
 
 /// Reduces pairs level by level: `each` in every bucket, `last` for the group. The first level looks for errors.
@@ -102,7 +116,8 @@ pub(crate) fn in_buckets<'scope, T: RenderTime>(
         let level = format!("{name}In{buckets}");
         reduced = reduce_rows(arrange_pairs(bucketed, &format!("Arrange{level}")), &level, Rc::clone(&each));
     }
-    let whole = reduced.as_collection(|key, val| (Row::from_trusted_bytes(split_bucket(key).1), val.to_row()));
+    let whole =
+        reduced.as_collection(|key, val| (Row::from_trusted_bytes(split_bucket(key).1), val.to_row()));
     (reduce_rows(arrange_pairs(whole, &format!("Arrange{name}")), name, last), errs)
 }
 

@@ -79,16 +79,25 @@ fn start<'scope, T: RenderTime>(
 ) -> (Stream<'scope, T>, Errs<'scope, T>) {
     let initial = RowMfp::new(&path.initial, until);
     let Some(key) = path.source_key.as_ref().filter(|k| source.arranged.contains_key(*k)) else {
-        return flat_map_rows(source.collection().oks, "DeltaStart", Box::new(move |row, time: T, diff, oks, errs| {
-            let mut rows = Vec::new();
-            initial.apply_row(row, time.clone(), diff, &mut rows, errs);
-            oks.extend(rows.into_iter().map(|(row, at, diff)| ((row, time.clone()), at, diff)));
-        }));
+        return flat_map_rows(
+            source.collection().oks,
+            "DeltaStart",
+            Box::new(move |row, time: T, diff, oks, errs| {
+                let mut rows = Vec::new();
+                initial.apply_row(row, time.clone(), diff, &mut rows, errs);
+                oks.extend(rows.into_iter().map(|(row, at, diff)| ((row, time.clone()), at, diff)));
+            }),
+        );
     };
     let positions = ArrangementLayout::new(key, arity).positions;
     let mut rows = Vec::new();
     let logic = Box::new(
-        move |key: RowRef<'_>, val: RowRef<'_>, time: &T, diff: Diff, oks: &mut Vec<(Timed<T>, T, Diff)>, errs: &mut Vec<_>| {
+        move |key: RowRef<'_>,
+              val: RowRef<'_>,
+              time: &T,
+              diff: Diff,
+              oks: &mut Vec<(Timed<T>, T, Diff)>,
+              errs: &mut Vec<_>| {
             initial.apply_pair(key, val, &positions, time.clone(), diff, &mut rows, errs);
             oks.extend(rows.drain(..).map(|(row, at, diff)| ((row, time.clone()), at, diff)));
         },
@@ -107,15 +116,19 @@ fn key_stream<'scope, T: RenderTime>(
 ) -> (VecCollection<'scope, T, Keyed<T>, Diff>, Errs<'scope, T>) {
     let layout = ArrangementLayout::new(&stage.stream_key, stage.stream_arity);
     let key = stage.stream_key.clone();
-    flat_map_rows(stream, "DeltaKey", Box::new(move |(row, initial): Timed<T>, time, diff, oks, errs| {
-        let arena = RowArena::new();
-        let datums: smallvec::SmallVec<[_; 16]> = row.iter().collect();
-        match pack_exprs(&key, &datums, &arena) {
-            Ok(key) => {
-                let val = Row::pack(layout.value_columns.iter().map(|c| datums[*c]));
-                oks.push(((key, val, initial), time, diff));
+    flat_map_rows(
+        stream,
+        "DeltaKey",
+        Box::new(move |(row, initial): Timed<T>, time, diff, oks, errs| {
+            let arena = RowArena::new();
+            let datums: smallvec::SmallVec<[_; 16]> = row.iter().collect();
+            match pack_exprs(&key, &datums, &arena) {
+                Ok(key) => {
+                    let val = Row::pack(layout.value_columns.iter().map(|c| datums[*c]));
+                    oks.push(((key, val, initial), time, diff));
+                }
+                Err(e) => errs.push((e, time, diff)),
             }
-            Err(e) => errs.push((e, time, diff)),
-        }
-    }))
+        }),
+    )
 }

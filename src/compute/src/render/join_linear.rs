@@ -127,7 +127,8 @@ fn lookup<'scope, T: RenderTime>(
     until: Timestamp,
 ) -> (crate::typedefs::Oks<'scope, T>, crate::typedefs::Errs<'scope, T>) {
     let combine = Combine::new(stage, input_arities[stage.input], until);
-    let input = input.arranged.get(&stage.lookup_key).expect("the plan has arranged what is looked up").clone();
+    let input =
+        input.arranged.get(&stage.lookup_key).expect("the plan has arranged what is looked up").clone();
     let joined = match (stream, input) {
         (Flavor::Local(a), Flavor::Local(b)) => join(a, b, combine),
         (Flavor::Local(a), Flavor::Import(_, b)) => join(a, b, combine),

@@ -76,5 +76,10 @@ fn limit_iterations(
 }
 
 fn over_limit(max_iters: u64) -> EvalError {
-    EvalError::new("54001", format!("Recursive query exceeded the recursion limit {max_iters}. (Use RETURN AT RECURSION LIMIT to not error, but return the current state as the final result when reaching the limit.)"))
+    EvalError::new(
+        "54001",
+        format!(
+            "Recursive query exceeded the recursion limit {max_iters}. (Use RETURN AT RECURSION LIMIT to not error, but return the current state as the final result when reaching the limit.)"
+        ),
+    )
 }

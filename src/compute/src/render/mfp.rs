@@ -138,7 +138,12 @@ impl RowMfp {
 }
 
 /// The columns of a collection's row from the key and value that an arrangement holds.
-pub(crate) fn unpack_pair<'a>(key: RowRef<'a>, val: RowRef<'a>, positions: &[usize], datums: &mut Vec<Datum<'a>>) {
+pub(crate) fn unpack_pair<'a>(
+    key: RowRef<'a>,
+    val: RowRef<'a>,
+    positions: &[usize],
+    datums: &mut Vec<Datum<'a>>,
+) {
     let pair: smallvec::SmallVec<[Datum<'a>; 16]> = key.iter().chain(val.iter()).collect();
     datums.extend(positions.iter().map(|p| pair[*p]));
 }
@@ -197,8 +202,12 @@ pub(crate) fn flat_map_rows<'scope, T: RenderTime, D1: Clone + 'static, D2: Clon
 pub(crate) fn split_results<'scope, T: RenderTime>(
     input: VecCollection<'scope, T, Result<Row, EvalError>, Diff>,
 ) -> (Oks<'scope, T>, Errs<'scope, T>) {
-    flat_map_rows(input, "SplitErrors", Box::new(|result, time, diff, oks, errs| match result {
-        Ok(row) => oks.push((row, time, diff)),
-        Err(e) => errs.push((e, time, diff)),
-    }))
+    flat_map_rows(
+        input,
+        "SplitErrors",
+        Box::new(|result, time, diff, oks, errs| match result {
+            Ok(row) => oks.push((row, time, diff)),
+            Err(e) => errs.push((e, time, diff)),
+        }),
+    )
 }

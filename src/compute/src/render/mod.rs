@@ -77,7 +77,8 @@ impl<'scope, T: RenderTime> Context<'scope, T> {
                 body
             }
             Lir::LetRec { ids, values, limits, body } => {
-                let shadowed: Vec<_> = ids.iter().map(|id| (*id, self.bindings.remove(&Id::Local(*id)))).collect();
+                let shadowed: Vec<_> =
+                    ids.iter().map(|id| (*id, self.bindings.remove(&Id::Local(*id)))).collect();
                 T::render_let_rec(self, Stage { ids, values, limits });
                 let body = self.render(body);
                 for (id, shadowed) in shadowed {
@@ -101,7 +102,9 @@ impl<'scope, T: RenderTime> Context<'scope, T> {
             Lir::Join { inputs, input_arities, plan } => {
                 let inputs: Vec<_> = inputs.iter().map(|i| self.render(i)).collect();
                 match plan {
-                    JoinPlan::Linear(path) => join_linear::render(inputs, input_arities, path, self.until).into(),
+                    JoinPlan::Linear(path) => {
+                        join_linear::render(inputs, input_arities, path, self.until).into()
+                    }
                     JoinPlan::Delta(paths) => {
                         join_delta::render(self.scope, inputs, input_arities, paths, self.until).into()
                     }
@@ -109,9 +112,12 @@ impl<'scope, T: RenderTime> Context<'scope, T> {
             }
             Lir::Reduce { input, key, plan, .. } => {
                 let input = self.render(input).collection();
-                reduce::render(input, key, plan)
+                reduce::render(input, key, plan, self.one_off())
             }
-            Lir::TopK { input, plan } => top_k::render(self.render(input).collection(), plan).into(),
+            Lir::TopK { input, plan } => {
+                let one_off = self.one_off();
+                top_k::render(self.render(input).collection(), plan, one_off).into()
+            }
             Lir::Negate { input } => {
                 let input = self.render(input).collection();
                 Collection { oks: input.oks.negate(), errs: input.errs }.into()
@@ -137,6 +143,11 @@ impl<'scope, T: RenderTime> Context<'scope, T> {
                 bundle.read(key, literal.as_ref(), mfp.mfp.input_arity, mfp, self.until).into()
             }
         }
+    }
+
+    /// Whether there is but one time, so that nothing changes and no levels are needed to make changes cheap.
+    fn one_off(&self) -> bool {
+        self.depth == 0 && self.until == self.as_of.saturating_add(1)
     }
 
     fn restore(&mut self, id: Id, shadowed: Option<Bundle<'scope, T>>) {

@@ -26,42 +26,48 @@ pub(crate) fn render<'scope, T: RenderTime>(
     input: Collection<'scope, T>,
     key: &[MirScalarExpr],
     plan: &ReducePlan,
+    one_off: bool,
 ) -> Bundle<'scope, T> {
     let ((arranged, errs), values) = match plan {
         ReducePlan::Distinct => (distinct(input, key), 0),
         ReducePlan::Accumulable(plan) => {
             (sums::render(input, key, plan), plan.simple.len() + plan.distinct.len())
         }
-        ReducePlan::Hierarchical(plan) => (hierarchical::render(input, key, plan), plan.aggregates.len()),
+        ReducePlan::Hierarchical(plan) => {
+            (hierarchical::render(input, key, plan, one_off), plan.aggregates.len())
+        }
         ReducePlan::Basic(plan) => (basic::render(input, key, plan), plan.aggregates.len()),
         ReducePlan::Collation { accumulable, hierarchical, basic, arity } => {
             let parts = (accumulable.as_ref(), hierarchical.as_ref(), basic.as_ref());
-            (collate::render(input, key, parts, *arity), *arity)
+            (collate::render(input, key, parts, *arity, one_off), *arity)
         }
     };
-    let mut bundle = Bundle {
-        oks: None,
-        errs,
-        arranged: BTreeMap::new(),
-        arity: Some(key.len() + values),
-    };
+    let mut bundle = Bundle { oks: None, errs, arranged: BTreeMap::new(), arity: Some(key.len() + values) };
     let output_key = (0..key.len()).map(MirScalarExpr::Column).collect();
     bundle.arranged.insert(output_key, Flavor::Local(arranged));
     bundle
 }
 
-fn distinct<'scope, T: RenderTime>(input: Collection<'scope, T>, key: &[MirScalarExpr]) -> Reduced<'scope, T> {
+fn distinct<'scope, T: RenderTime>(
+    input: Collection<'scope, T>,
+    key: &[MirScalarExpr],
+) -> Reduced<'scope, T> {
     let (pairs, errs) = keyed(input, key, Box::new(|_, _| Ok(Some(Row::default()))));
-    let (oks, more) = reduce_fallible(arrange_pairs(pairs, "ArrangeDistinct"), "Distinct", Rc::new(|_, rows, out| {
-        check_positive(rows)?;
-        out.push((Row::default(), 1));
-        Ok(())
-    }));
+    let (oks, more) = reduce_fallible(
+        arrange_pairs(pairs, "ArrangeDistinct"),
+        "Distinct",
+        Rc::new(|_, rows, out| {
+            check_positive(rows)?;
+            out.push((Row::default(), 1));
+            Ok(())
+        }),
+    );
     (oks, errs.concat(more))
 }
 
 /// Makes the value row from a row's columns; `None` leaves the row out.
-pub(crate) type ValueLogic = Box<dyn for<'a> Fn(&[Datum<'a>], &'a RowArena) -> Result<Option<Row>, EvalError>>;
+pub(crate) type ValueLogic =
+    Box<dyn for<'a> Fn(&[Datum<'a>], &'a RowArena) -> Result<Option<Row>, EvalError>>;
 
 /// Pairs of key and value for each row.
 pub(crate) fn keyed<'scope, T: RenderTime>(
@@ -70,13 +76,15 @@ pub(crate) fn keyed<'scope, T: RenderTime>(
     value: ValueLogic,
 ) -> (Pairs<'scope, T>, Errs<'scope, T>) {
     let key = key.to_vec();
-    let (pairs, errs) = flat_map_rows(input.oks, "ReduceKey", Box::new(move |row: Row, time, diff, oks, errs| {
-        match key_value(&key, &value, &row) {
+    let (pairs, errs) = flat_map_rows(
+        input.oks,
+        "ReduceKey",
+        Box::new(move |row: Row, time, diff, oks, errs| match key_value(&key, &value, &row) {
             Ok(Some(pair)) => oks.push((pair, time, diff)),
             Ok(None) => {}
             Err(e) => errs.push((e, time, diff)),
-        }
-    }));
+        }),
+    );
     (pairs, input.errs.concat(errs))
 }
 

@@ -17,16 +17,14 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::Collection;
-use super::bundle::no_errs;
 use super::arrange::arrange_pairs;
+use super::bundle::no_errs;
 use super::mfp::pack_exprs;
 use super::reduce::{Reduced, check_positive, keyed, reduce_fallible};
 use crate::reduce_types::{Accum, Accums};
 use crate::row_container::hash_bytes;
 use crate::time::RenderTime;
-use crate::typedefs::{
-    AccumBatcher, AccumSpine, Errs, RowBuilder, RowErrBuilder, RowErrSpine, RowSpine,
-};
+use crate::typedefs::{AccumBatcher, AccumSpine, Errs, RowBuilder, RowErrBuilder, RowErrSpine, RowSpine};
 
 /// One aggregate: how it sums and what type it gives.
 #[derive(Debug, Clone)]
@@ -82,7 +80,8 @@ pub(crate) fn render<'scope, T: RenderTime>(
     all.extend(plan.distinct.iter().map(|(at, e)| (*at, true, Sum::new(e))));
     all.sort_by_key(|(at, ..)| *at);
 
-    let simple: Vec<Option<Sum>> = all.iter().map(|(_, distinct, s)| (!distinct).then(|| s.clone())).collect();
+    let simple: Vec<Option<Sum>> =
+        all.iter().map(|(_, distinct, s)| (!distinct).then(|| s.clone())).collect();
     let (mut sums, mut errs) = sum_rows(input.clone(), key, simple);
     for (slot, (_, _, sum)) in all.iter().enumerate().filter(|(_, (_, distinct, _))| *distinct) {
         let rows = Collection { oks: input.oks.clone(), errs: no_errs(&input.errs) };
@@ -91,8 +90,12 @@ pub(crate) fn render<'scope, T: RenderTime>(
         errs = errs.concat(more_errs);
     }
     let exchange = Exchange::new(|((key, ()), _, _): &((Row, ()), T, Accums)| hash_bytes(key.data()));
-    let arranged =
-        arrange_core::<_, _, AccumBatcher<T>, AccumSpine<T>>(sums.inner, exchange, "ArrangeSums", AccumBatcher::new);
+    let arranged = arrange_core::<_, _, AccumBatcher<T>, AccumSpine<T>>(
+        sums.inner,
+        exchange,
+        "ArrangeSums",
+        AccumBatcher::new,
+    );
     let finishers = Rc::new(all.into_iter().map(|(_, _, s)| (s.kind, s.ret)).collect());
     let (oks, more) = finish(arranged, finishers);
     (oks, errs.concat(more))
@@ -143,11 +146,15 @@ fn sum_distinct<'scope, T: RenderTime>(
         }),
     );
     let pairs = arrange_pairs(pairs.map(|(_, pair)| (pair, Row::default())), "ArrangeDistinctArguments");
-    let (distinct, more) = reduce_fallible(pairs, "DistinctArguments", Rc::new(|_, rows, out| {
-        check_positive(rows)?;
-        out.push((Row::default(), 1));
-        Ok(())
-    }));
+    let (distinct, more) = reduce_fallible(
+        pairs,
+        "DistinctArguments",
+        Rc::new(|_, rows, out| {
+            check_positive(rows)?;
+            out.push((Row::default(), 1));
+            Ok(())
+        }),
+    );
     let kind = sum.kind;
     let of_pair = move |pair: &Row| {
         let mut parts = pair.iter().map(|d| match d {

@@ -8,25 +8,30 @@ use hw_plan::lir::TopKPlan;
 use hw_repr::{ColumnOrder, Datum, Diff, Row, RowArena, compare_rows_by};
 
 use super::Collection;
-use super::hierarchical::in_buckets;
+use super::hierarchical::{in_buckets, levels};
 use super::mfp::flat_map_rows;
 use super::reduce::check_positive;
 use crate::row_container::RowRef;
 use crate::time::RenderTime;
 
-/// Buckets for plans that only grow and come without: enough that no change costs a whole group.
-const GROWING_BUCKETS: [u64; 2] = [1 << 14, 1 << 7];
-
 /// Renders `TopK`.
-pub(crate) fn render<'scope, T: RenderTime>(input: Collection<'scope, T>, plan: &TopKPlan) -> Collection<'scope, T> {
+pub(crate) fn render<'scope, T: RenderTime>(
+    input: Collection<'scope, T>,
+    plan: &TopKPlan,
+    one_off: bool,
+) -> Collection<'scope, T> {
     let group_key = plan.group_key.clone();
-    let (pairs, errs) = flat_map_rows(input.oks, "TopKKey", Box::new(move |row: Row, time, diff, oks, _errs| {
-        let key = {
-            let datums: smallvec::SmallVec<[Datum<'_>; 16]> = row.iter().collect();
-            Row::pack(group_key.iter().map(|c| datums[*c]))
-        };
-        oks.push(((key, row), time, diff));
-    }));
+    let (pairs, errs) = flat_map_rows(
+        input.oks,
+        "TopKKey",
+        Box::new(move |row: Row, time, diff, oks, _errs| {
+            let key = {
+                let datums: smallvec::SmallVec<[Datum<'_>; 16]> = row.iter().collect();
+                Row::pack(group_key.iter().map(|c| datums[*c]))
+            };
+            oks.push(((key, row), time, diff));
+        }),
+    );
     let errs = input.errs.concat(errs);
     let first = Rc::new(First {
         order: plan.order_key.clone(),
@@ -34,10 +39,9 @@ pub(crate) fn render<'scope, T: RenderTime>(input: Collection<'scope, T>, plan: 
         offset: plan.offset as Diff,
     });
     // Without limit, nothing can be left out before the end.
-    let buckets: &[u64] = match (&plan.limit, plan.monotonic && plan.buckets.is_empty()) {
-        (None, _) => &[],
-        (Some(_), true) => &GROWING_BUCKETS,
-        (Some(_), false) => &plan.buckets,
+    let buckets = match plan.limit {
+        None => &[],
+        Some(_) => levels(&plan.buckets, plan.monotonic, one_off),
     };
     let (each, last) = (Rc::clone(&first), first);
     let (oks, more) = in_buckets(
@@ -59,7 +63,12 @@ struct First {
 
 impl First {
     /// The first rows; those before the offset are left out if `skip`.
-    fn pick(&self, rows: &[(RowRef<'_>, Diff)], out: &mut Vec<(Row, Diff)>, skip: bool) -> Result<(), EvalError> {
+    fn pick(
+        &self,
+        rows: &[(RowRef<'_>, Diff)],
+        out: &mut Vec<(Row, Diff)>,
+        skip: bool,
+    ) -> Result<(), EvalError> {
         check_positive(rows)?;
         let mut wanted = self.limit_of(rows[0].0)?.map(|limit| limit.saturating_add(self.offset));
         let mut skipped = if skip { self.offset } else { 0 };

@@ -16,9 +16,10 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server may take to answer a question that needs no table.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Settings of each session: nothing is converted on the way, identifiers are in backquotes.
+/// Settings of each session: nothing is converted on the way, identifiers are in backquotes, no global default cuts a long read.
 const SESSION: &str = "SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = NULL, \
-     net_write_timeout = 600, wait_timeout = 86400";
+     net_write_timeout = 600, wait_timeout = 86400, autocommit = 1, max_execution_time = 0, sql_select_limit = DEFAULT, \
+     sql_big_selects = 1";
 
 fn tls_options(tls: &MySqlTls) -> Option<SslOpts> {
     let pem = |text: &str| text.as_bytes().to_vec();
@@ -28,6 +29,8 @@ fn tls_options(tls: &MySqlTls) -> Option<SslOpts> {
         MySqlTlsMode::Required => {
             options = options.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true);
         }
+        // The driver (mysql_async 0.37) recognises a wrong name by an error text that its rustls no longer gives: it
+        // checks the name all the same, which is stricter than asked for.
         MySqlTlsMode::VerifyCa => options = options.with_danger_skip_domain_validation(true),
         MySqlTlsMode::VerifyIdentity => {}
     }
@@ -98,7 +101,7 @@ pub(crate) fn classify(error: &Error) -> UpstreamError {
         Error::Server(e) => {
             let message = format!("MySQL: {}", e.message);
             match e.code {
-                1045 | 1698 => UpstreamError::new("28000", message)
+                1045 | 1130 | 1698 => UpstreamError::new("28000", message)
                     .with_hint("Check USER and PASSWORD, and from which hosts the user may connect."),
                 3159 | 1286 if e.message.contains("secure") => UpstreamError::new("28000", message)
                     .with_hint("The server requires TLS: use SSL MODE REQUIRED."),
@@ -115,12 +118,20 @@ pub(crate) fn classify(error: &Error) -> UpstreamError {
             UpstreamError::new("08001", "the MySQL server does not support TLS")
                 .with_hint("Configure TLS on the server, or use SSL MODE DISABLED.")
         }
-        Error::Io(IoError::Tls(e)) => UpstreamError::new("08001", "TLS handshake with MySQL server failed")
-            .with_detail(e.to_string())
-            .with_hint("Check SSL MODE, SSL CERTIFICATE AUTHORITY and the server's certificate."),
+        Error::Io(IoError::Tls(e)) => tls_error(e.to_string()),
+        // The driver gives errors of the handshake as errors of the connection.
+        Error::Io(IoError::Io(e)) if e.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => {
+            tls_error(e.to_string())
+        }
         Error::Io(IoError::Io(e)) => UpstreamError::new("08006", e.to_string()),
         other => UpstreamError::new("08006", other.to_string()),
     }
+}
+
+fn tls_error(detail: String) -> UpstreamError {
+    UpstreamError::new("08001", "TLS handshake with MySQL server failed")
+        .with_detail(detail)
+        .with_hint("Check SSL MODE, SSL CERTIFICATE AUTHORITY, and that the server's certificate names HOST.")
 }
 
 /// The guide's grants.

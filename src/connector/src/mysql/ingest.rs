@@ -29,7 +29,7 @@ use crate::error::SourceError;
 use crate::runner::{REPAIR_HINT, SourceContext};
 
 /// So much may be collected before a commit is made, even when there is more at hand.
-const BATCH_BYTES: usize = 3 << 20;
+const BATCH_BYTES: usize = 8 << 20;
 
 /// What was learnt of the server.
 struct Server {

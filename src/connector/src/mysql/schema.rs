@@ -100,7 +100,8 @@ pub(crate) async fn read(conn: &mut Conn, which: Which<'_>) -> Result<UpstreamTa
 
 fn add_keys(tables: &mut UpstreamTables, rows: Vec<KeyRow>) {
     // Sorted by table and index, so that an index's parts follow each other.
-    let mut indexes: Vec<((String, String), String, Option<Vec<usize>>)> = Vec::new();
+    type Index = ((String, String), String, Option<Vec<usize>>);
+    let mut indexes: Vec<Index> = Vec::new();
     for (schema, table, index, column, prefix) in rows {
         let id = (schema, table);
         let Some(entry) = tables.get(&id) else { continue };

@@ -61,11 +61,6 @@ pub(crate) struct Transactions {
 pub(crate) struct UnexpectedEvent(pub(crate) String);
 
 impl Transactions {
-    /// The GTID of the open transaction.
-    pub(crate) fn gtid(&self) -> Option<&Gtid> {
-        self.open.as_ref().map(|o| &o.gtid)
-    }
-
     /// Whether a transaction is open.
     pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()

@@ -107,7 +107,7 @@ impl Coordinator {
                 Ok(("CREATE CLUSTER REPLICA".into(), updates))
             }
             Plan::CreateSecret { item, value, if_not_exists } => {
-                let (op, id) = self.create_op(item, owner);
+                let (op, id) = self.create_op(item, session);
                 let result = self.transact(vec![op, Op::SetSecret { id, value }]).await;
                 lenient(session, result, if_not_exists, "42710").map(|u| ("CREATE SECRET".into(), u))
             }
@@ -121,7 +121,7 @@ impl Coordinator {
                     let connection = self.resolve_connection(connection)?;
                     self.upstream.validate_mysql(&connection).await?;
                 }
-                let (op, _) = self.create_op(item, owner);
+                let (op, _) = self.create_op(item, session);
                 let result = self.transact(vec![op]).await;
                 lenient(session, result, if_not_exists, "42710").map(|u| ("CREATE CONNECTION".into(), u))
             }
@@ -184,7 +184,7 @@ impl Coordinator {
         })
     }
 
-    fn create_op(&mut self, item: NewItem, owner: hw_repr::RoleId) -> (Op, GlobalId) {
+    fn create_op(&mut self, item: NewItem, session: &Session) -> (Op, GlobalId) {
         let id = item.id.unwrap_or_else(|| self.catalog.allocate_user_id());
         let durable = match &item.definition {
             ItemDefinition::Table(_) | ItemDefinition::MaterializedView(_) => true,
@@ -203,8 +203,8 @@ impl Coordinator {
             create_sql: item.create_sql,
             definition: item.definition,
             uses: item.uses,
-            owner,
-            temporary,
+            owner: session.role,
+            temporary: temporary.then_some(session.conn_id),
             shard: durable.then(uuid::Uuid::new_v4),
         };
         (op, id)
@@ -226,7 +226,7 @@ impl Coordinator {
         }
         let mut ids = Vec::new();
         for item in items {
-            let (op, id) = self.create_op(item, session.role);
+            let (op, id) = self.create_op(item, session);
             ops.push(op);
             ids.push(id);
         }

@@ -94,11 +94,11 @@ impl Coordinator {
         params: Row,
     ) {
         let plan = || -> Result<_, AdapterError> {
-            let selection = hw_sql::query::bind_parameters(selection, &params)?;
+            let selection = crate::hir::bind(selection, &params)?;
             let change = match assignments {
                 None => Change::Delete,
                 Some(exprs) => {
-                    let bound = exprs.into_iter().map(|e| hw_sql::query::bind_scalar_parameters(e, &params));
+                    let bound = exprs.into_iter().map(|e| crate::hir::bind_scalar(e, &params));
                     let bound: Result<Vec<_>, _> = bound.collect();
                     Change::Update(self.lower_scalars(&ctx.session, bound?)?)
                 }
@@ -119,7 +119,7 @@ impl Coordinator {
         source: HirRelationExpr,
         params: &Row,
     ) -> Result<SourceRows, AdapterError> {
-        let source = hw_sql::query::bind_parameters(source, params)?;
+        let source = crate::hir::bind(source, params)?;
         let select = select_of(source)?;
         let mut mir = hw_sql::lowering::lower(select.expr.clone())?;
         if !mir.global_gets().is_empty() {
@@ -271,7 +271,7 @@ enum SourceRows {
 }
 
 fn select_of(expr: HirRelationExpr) -> Result<SelectPlan, AdapterError> {
-    let desc = hw_sql::query::anonymous_desc(&expr);
+    let desc = crate::hir::anonymous_desc(&expr);
     let finishing = RowSetFinishing::trivial(desc.arity());
     Ok(SelectPlan { expr, desc, finishing, when: QueryWhen::Immediately })
 }

@@ -1,7 +1,7 @@
 //! From a portal to a plan.
 
 use hw_repr::{GlobalId, Row, ScalarType};
-use hw_sql::parser::ParsedStatement;
+use hw_sql::parser::{ParsedStatement, Statement};
 use hw_sql::plan::{CopySource, Plan};
 use hw_sql::{PlanError, StatementContext};
 
@@ -103,10 +103,7 @@ impl Coordinator {
         let scx = StatementContext::new(&catalog, &info, &statement.extensions).with_params(params);
         let request = hw_sql::statement::needs_purification(&scx, &statement.statement);
         if let Some(request) = request.map_err(|e| placed(e, statement))? {
-            let connection = match request.connection() {
-                Some(id) => Some(self.mysql_connection(id)?),
-                None => None,
-            };
+            let connection = self.mysql_connection(request.connection)?;
             return Ok(Planned::Purify(Box::new(request), connection));
         }
         let owned = &mut self.catalog;
@@ -170,11 +167,11 @@ impl Coordinator {
 /// A statement that is planned, or that asks upstream first.
 enum Planned {
     Plan(Box<Plan>),
-    Purify(Box<hw_sql::statement::PurifyRequest>, Option<hw_plan::source::MySqlConnection>),
+    Purify(Box<hw_sql::statement::PurifyRequest>, hw_plan::source::MySqlConnection),
 }
 
 fn ends_transaction(statement: &ParsedStatement) -> bool {
-    statement.statement.ends_transaction()
+    matches!(statement.statement, Statement::Commit | Statement::Rollback)
 }
 
 /// Places an error's position within the whole query string.

@@ -22,7 +22,7 @@ impl Coordinator {
         let names = self.object_names();
         let (hir, cluster, finishing) = match &plan.target {
             ExplainTarget::Select(SelectPlan { expr, finishing, .. }) => {
-                (hw_sql::query::bind_parameters(expr.clone(), params)?, None, Some(finishing.clone()))
+                (crate::hir::bind(expr.clone(), params)?, None, Some(finishing.clone()))
             }
             ExplainTarget::Item(id) => {
                 let state = self.catalog.state();
@@ -34,7 +34,7 @@ impl Coordinator {
         };
         let options = hw_optimizer::ExplainOptions { json: plan.json, with: plan.options };
         if plan.stage == ExplainStage::Raw {
-            return Ok(hw_sql::query::explain_hir(&hir, &names));
+            return Ok(format!("{hir:#?}"));
         }
         let mut mir = hw_sql::lowering::lower(hir)?;
         if plan.stage == ExplainStage::Decorrelated {

@@ -71,13 +71,13 @@ impl Coordinator {
         ctx: ExecuteContext,
         statement: ParsedStatement,
         request: PurifyRequest,
-        connection: Option<MySqlConnection>,
+        connection: MySqlConnection,
     ) {
         let (upstream, messages) = (std::sync::Arc::clone(&self.upstream), self.messages.clone());
         let cancel = ctx.session.cancel.clone();
         hw_base::task::spawn("purify", async move {
             let answer = tokio::select! {
-                answer = request.run(&*upstream, connection) => answer.map_err(|e| placed(e, &statement)),
+                answer = request.run(&*upstream, &connection) => answer.map_err(|e| placed(e, &statement)),
                 () = cancel.cancelled() => Err(AdapterError::canceled()),
             };
             let _gone = messages.send(Message::Purified(Box::new(Purified { ctx, statement, answer })));
@@ -93,7 +93,7 @@ impl Coordinator {
             let scx = StatementContext::new(&catalog, &info, &statement.extensions);
             let owned = &mut self.catalog;
             let mut ids = || owned.allocate_user_id();
-            hw_sql::statement::plan_purified(&scx, &statement.statement, answer, &mut ids)
+            hw_sql::statement::plan_purified(&scx, &statement.statement, &answer, &mut ids)
                 .map_err(|e| placed(e, &statement))
         });
         match plan {

@@ -71,7 +71,7 @@ impl Coordinator {
         params: &Row,
     ) -> Result<Read, AdapterError> {
         let SelectPlan { expr, desc, mut finishing, when } = plan;
-        let expr = hw_sql::query::bind_parameters(expr, params)?;
+        let expr = crate::hir::bind(expr, params)?;
         let mut mir = hw_sql::lowering::lower(expr)?;
         self.replace_context_functions(session, &mut mir);
         let cluster = self.read_cluster(session, &mir)?;

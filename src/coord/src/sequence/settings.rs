@@ -119,7 +119,7 @@ impl Coordinator {
             let mut values = Row::default();
             let mut packer = values.packer();
             for (param, typ) in params.into_iter().zip(&prepared.params) {
-                let param = hw_sql::query::coerce_parameter(param, typ)?;
+                let param = crate::hir::coerce_parameter(param, typ)?;
                 let mut scalar = hw_sql::lowering::lower_scalar(param)?;
                 self.replace_in_scalar(&ctx.session, &mut scalar);
                 packer.push(scalar.eval(&[], &arena)?);

@@ -4,14 +4,20 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod arithmetic;
+pub(crate) mod array;
 pub(crate) mod boolean;
 pub(crate) mod canonical;
 pub(crate) mod cast;
+pub(crate) mod collection;
 pub(crate) mod comparison;
+pub(crate) mod datetime;
+pub(crate) mod digest;
 pub(crate) mod jsonb;
 pub(crate) mod math;
+pub(crate) mod range;
 pub mod signature;
 pub(crate) mod string;
+pub(crate) mod system;
 pub(crate) mod table;
 
 use hw_repr::{Datum, RowArena};
@@ -29,10 +35,44 @@ pub(crate) fn build() -> Registry {
     cast::register(&mut r);
     math::register(&mut r);
     string::register(&mut r);
+    array::register(&mut r);
+    collection::register(&mut r);
+    datetime::register(&mut r);
+    digest::register(&mut r);
+    range::register(&mut r);
+    system::register(&mut r);
+    jsonb::register(&mut r);
     aggregate::register(&mut r);
     table::register(&mut r);
     r
 }
+
+/// Registers a function that depends on the session's time zone twice: as itself, in UTC, and as its internal twin that
+/// takes the zone as one more argument, see [`crate::Func::zoned`].
+macro_rules! zoned {
+    ($r:ident, $make:ident, $sig:literal, |$tz:ident, $cx:ident, $arena:ident, $a:ident| $body:expr) => {{
+        fn imp<'a>(
+            $tz: &hw_repr::adt::TimeZone,
+            $cx: &$crate::func::EvalCx<'_>,
+            $arena: &'a hw_repr::RowArena,
+            $a: &[hw_repr::Datum<'a>],
+        ) -> $crate::functions::EvalResult<'a> {
+            $body
+        }
+        $r.add($make($sig, |cx, arena, a| imp(&hw_repr::adt::TimeZone::UTC, cx, arena, a)));
+        let mut twin = $make($sig, |cx, arena, a| match a.split_last() {
+            Some((hw_repr::Datum::String(zone), args)) => {
+                imp(&hw_repr::adt::TimeZone::parse(zone)?, cx, arena, args)
+            }
+            _ => Ok(hw_repr::Datum::Null),
+        });
+        twin.params.push($crate::func::ParamType::Type(hw_repr::ScalarType::String));
+        twin.key = format!("zoned:{}", twin.key);
+        twin.kind = $crate::func::FuncKind::Internal;
+        $r.add(twin);
+    }};
+}
+pub(crate) use zoned;
 
 /// The result of an evaluation.
 pub(crate) type EvalResult<'a> = Result<Datum<'a>, EvalError>;

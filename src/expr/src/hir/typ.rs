@@ -8,18 +8,22 @@ use super::{HirAggregateExpr, HirRelationExpr, HirScalarExpr, JoinKind};
 pub type OuterTypes = Vec<Vec<ColumnType>>;
 
 impl HirScalarExpr {
-    /// The type of the value, over `input` and within `outers`.
-    ///
-    /// # Panics
-    /// When a column is in none of the scopes.
+    /// The type of the value, over `input` and within `outers`. A column that is in none of the scopes (a placeholder while
+    /// a query is being planned) counts as an unknown, nullable one.
     pub fn typ(&self, outers: &mut OuterTypes, input: &[ColumnType]) -> ColumnType {
         stacker::maybe_grow(64 << 10, 1 << 20, || self.typ_here(outers, input))
     }
 
     fn typ_here(&self, outers: &mut OuterTypes, input: &[ColumnType]) -> ColumnType {
         match self {
-            HirScalarExpr::Column(c) if c.level == 0 => input[c.column].clone(),
-            HirScalarExpr::Column(c) => outers[outers.len() - c.level][c.column].clone(),
+            HirScalarExpr::Column(c) => {
+                let scope = match c.level {
+                    0 => Some(input),
+                    level => outers.len().checked_sub(level).map(|i| outers[i].as_slice()),
+                };
+                let found = scope.and_then(|s| s.get(c.column));
+                found.cloned().unwrap_or(ColumnType { scalar_type: ScalarType::String, nullable: true })
+            }
             HirScalarExpr::Parameter(_, typ) => typ.clone().nullable(true),
             HirScalarExpr::Literal(_, typ) => typ.clone(),
             HirScalarExpr::Unmaterializable(f) => f.typ(),
@@ -87,8 +91,12 @@ impl HirRelationExpr {
 
     fn column_types_here(&self, outers: &mut OuterTypes) -> Vec<ColumnType> {
         match self {
-            HirRelationExpr::Constant { typ, .. } | HirRelationExpr::Get { typ, .. } => typ.column_types.clone(),
-            HirRelationExpr::Let { body, .. } | HirRelationExpr::LetRec { body, .. } => body.column_types(outers),
+            HirRelationExpr::Constant { typ, .. } | HirRelationExpr::Get { typ, .. } => {
+                typ.column_types.clone()
+            }
+            HirRelationExpr::Let { body, .. } | HirRelationExpr::LetRec { body, .. } => {
+                body.column_types(outers)
+            }
             HirRelationExpr::Project { input, outputs } => {
                 let types = input.column_types(outers);
                 outputs.iter().map(|o| types[*o].clone()).collect()

@@ -198,7 +198,9 @@ impl HirRelationExpr {
     /// The direct inputs, each with the number of scopes entered.
     pub fn inputs(&self) -> Vec<(usize, &HirRelationExpr)> {
         match self {
-            HirRelationExpr::Constant { .. } | HirRelationExpr::Get { .. } | HirRelationExpr::CallTable { .. } => vec![],
+            HirRelationExpr::Constant { .. }
+            | HirRelationExpr::Get { .. }
+            | HirRelationExpr::CallTable { .. } => vec![],
             HirRelationExpr::Let { value, body, .. } => vec![(0, value), (0, body)],
             HirRelationExpr::LetRec { bindings, body, .. } => {
                 let values = bindings.iter().map(|(_, _, value, _)| (0, value));
@@ -220,7 +222,9 @@ impl HirRelationExpr {
     /// The direct inputs, to be changed, each with the number of scopes entered.
     pub fn inputs_mut(&mut self) -> Vec<(usize, &mut HirRelationExpr)> {
         match self {
-            HirRelationExpr::Constant { .. } | HirRelationExpr::Get { .. } | HirRelationExpr::CallTable { .. } => vec![],
+            HirRelationExpr::Constant { .. }
+            | HirRelationExpr::Get { .. }
+            | HirRelationExpr::CallTable { .. } => vec![],
             HirRelationExpr::Let { value, body, .. } => vec![(0, value), (0, body)],
             HirRelationExpr::LetRec { bindings, body, .. } => {
                 let values = bindings.iter_mut().map(|(_, _, value, _)| (0, value));
@@ -264,7 +268,9 @@ impl HirRelationExpr {
             HirRelationExpr::Reduce { aggregates, .. } => {
                 aggregates.iter_mut().flat_map(HirAggregateExpr::children_mut).collect()
             }
-            HirRelationExpr::TopK { limit, offset, .. } => limit.iter_mut().chain(offset).map(|e| &mut **e).collect(),
+            HirRelationExpr::TopK { limit, offset, .. } => {
+                limit.iter_mut().chain(offset).map(|e| &mut **e).collect()
+            }
             _ => vec![],
         }
     }
@@ -294,7 +300,11 @@ impl HirRelationExpr {
     }
 
     /// Visits every scalar below, outermost first, to change them, as [`HirScalarExpr::visit_mut_pre`] does.
-    pub fn visit_scalars_mut_pre(&mut self, depth: usize, f: &mut dyn FnMut(usize, &mut HirScalarExpr) -> bool) {
+    pub fn visit_scalars_mut_pre(
+        &mut self,
+        depth: usize,
+        f: &mut dyn FnMut(usize, &mut HirScalarExpr) -> bool,
+    ) {
         grow(|| {
             for s in self.scalars_mut() {
                 s.visit_mut_pre(depth, f);

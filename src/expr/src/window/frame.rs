@@ -197,7 +197,8 @@ fn shift<'d>(value: Datum<'d>, offset: Datum<'_>, up: bool) -> Edge<'d> {
         }
         (_, Datum::Interval(o)) => {
             let moved = |t: CivilTimestamp| if up { t.add_interval(&o) } else { t.sub_interval(&o) }.ok();
-            let micros = |us: i64| i128::from(us) + i128::from(if up { o.micros } else { -o.micros });
+            let micros =
+                |us: i64| i128::from(us) + if up { i128::from(o.micros) } else { -i128::from(o.micros) };
             match value {
                 Datum::Timestamp(t) => moved(t).map_or(beyond, |t| Edge::Value(Datum::Timestamp(t))),
                 Datum::TimestampTz(t) => moved(t).map_or(beyond, |t| Edge::Value(Datum::TimestampTz(t))),

@@ -150,7 +150,8 @@ impl Writer {
             while let Some(chunk) = chunks.next().await {
                 match chunk {
                     Ok(updates) => {
-                        self.take(updates.into_iter().map(|(e, _, diff)| (e, as_of, -diff)).collect()).await?;
+                        self.take(updates.into_iter().map(|(e, _, diff)| (e, as_of, -diff)).collect())
+                            .await?;
                     }
                     Err(e) if e.is_transient() => {
                         tokio::time::sleep(RETRY_AFTER).await;
@@ -181,7 +182,8 @@ impl Writer {
         let time = self.spilled.as_ref().map_or(least, |(time, _)| *time);
         let Some(updates) = self.pending.remove(&time) else { return Ok(()) };
         let client = &self.config.client;
-        let (_, builder) = self.spilled.get_or_insert_with(|| (time, client.batch_builder(self.config.shard)));
+        let (_, builder) =
+            self.spilled.get_or_insert_with(|| (time, client.batch_builder(self.config.shard)));
         for (entry, diff) in updates {
             self.pending_bytes = self.pending_bytes.saturating_sub(entry_bytes(&entry));
             // A staged batch cannot be built again: what it held is gone from memory.

@@ -17,6 +17,9 @@ use crate::types::ShardState;
 /// How often a write is tried again after memory turned out to be behind storage.
 const CONFLICTS_MAX: usize = 8;
 
+/// Values to write (`Some`) or to delete.
+pub(super) type Entries = Vec<(Vec<u8>, Option<Bytes>)>;
+
 /// A shard whose stored state the holder may write.
 pub(super) struct Locked {
     pub(super) shard: Arc<Shard>,
@@ -46,6 +49,7 @@ impl Engine {
                 let data = ShardData::decode(stored, Some(&before), &self.garbage)?;
                 shard.publish(data);
                 shard.set_stale(false);
+                self.advance_since(shard);
                 Ok(())
             }
             None => {
@@ -154,7 +158,7 @@ impl Engine {
     /// memory was behind storage; the shards have been read again.
     pub(super) async fn write_shards(
         &self,
-        updates: Vec<(&Locked, ShardData, Vec<(Vec<u8>, Option<Bytes>)>)>,
+        updates: Vec<(&Locked, ShardData, Entries)>,
         durability: Durability,
     ) -> Result<bool, PersistError> {
         let mut writes = Vec::with_capacity(updates.len());

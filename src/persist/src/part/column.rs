@@ -89,7 +89,8 @@ fn dictionary<'a>(values: &[&'a [u8]]) -> Option<(Vec<&'a [u8]>, Vec<u16>)> {
 
 fn stats<'a>(values: impl Iterator<Item = (&'a [u8], u64)>) -> ColumnStats {
     let mut nulls = 0;
-    let mut range: Option<((Datum<'a>, &'a [u8]), (Datum<'a>, &'a [u8]))> = None;
+    type Value<'v> = (Datum<'v>, &'v [u8]);
+    let mut range: Option<(Value<'a>, Value<'a>)> = None;
     for (bytes, count) in values {
         let datum = read_first(bytes).expect("a packed datum is not empty");
         if datum.is_null() {

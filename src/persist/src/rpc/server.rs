@@ -186,10 +186,11 @@ impl Persist for Handler {
         for lease in r.leases {
             let id = lease.id.clone();
             let wanted = wanted(lease).map_err(wire::status)?;
-            match self.sessions.hold(session, &wanted).await {
-                Err(PersistError::SinceTooHigh { .. } | PersistError::UnknownShard(_)) => lost.push(id),
-                // Other errors pass; the next heartbeat tries again.
-                Ok(()) | Err(_) => {}
+            // Other errors pass; the next heartbeat tries again.
+            if let Err(PersistError::SinceTooHigh { .. } | PersistError::UnknownShard(_)) =
+                self.sessions.hold(session, &wanted).await
+            {
+                lost.push(id);
             }
         }
         Ok(Response::new(proto::HeartbeatResponse { lost }))

@@ -2,12 +2,15 @@
 
 use hw_expr::func::CastContext;
 use hw_expr::{HirRelationExpr, HirScalarExpr, MirScalarExpr, RowSetFinishing};
-use hw_repr::{RelationDesc, ScalarType};
+use hw_repr::{Datum, RelationDesc, RelationType, ScalarType};
 use sqlparser::ast;
 
+use super::context::{Ecx, Qcx, Shared};
+use super::query::{Parts, Rel, ordinal, plan_nested, plan_parts, top_k};
+use super::scalar::{plan_condition, plan_expr};
+use super::scope::{Scope, TableName};
 use crate::context::StatementContext;
 use crate::error::PlanError;
-use crate::plan::ReturningPlan;
 
 /// A query with what is done to its rows at the end.
 #[derive(Debug, Clone)]
@@ -20,86 +23,134 @@ pub struct PlannedQuery {
     pub finishing: RowSetFinishing,
 }
 
-/// Plans a query whose rows go to a client.
-pub fn plan_query(_scx: &StatementContext<'_>, _query: &ast::Query) -> Result<PlannedQuery, PlanError> {
-    Err(PlanError::unsupported("this query"))
+/// Runs planning on a stack that is large enough for what [`Shared`] lets through: also what is cloned and compared there is deep.
+pub(crate) fn on_large_stack<R>(f: impl FnOnce() -> R) -> R {
+    stacker::maybe_grow(16 << 20, 64 << 20, f)
+}
+
+/// Plans a query whose rows go to a client. LIMIT and OFFSET that are not constant are in the rows' expression already.
+pub fn plan_query(scx: &StatementContext<'_>, query: &ast::Query) -> Result<PlannedQuery, PlanError> {
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let parts = plan_parts(&qcx, query)?;
+        let Parts { mut expr, names, types, project, order_by, mut limit, mut offset, .. } = parts;
+        let constant = |e: &Option<HirScalarExpr>| match e {
+            None => Some(None),
+            Some(e) => match e.as_literal() {
+                Some(Datum::Int64(n)) => u64::try_from(n).ok().map(Some),
+                _ => None,
+            },
+        };
+        let (count, skip) = match (constant(&limit), constant(&offset)) {
+            (Some(l), Some(o)) => (l, o.unwrap_or(0)),
+            _ => {
+                expr = top_k(expr, order_by.clone(), limit.take(), offset.take());
+                (None, 0)
+            }
+        };
+        let column_types = expr.column_types(&mut vec![]);
+        let typed = types.iter().zip(&project).map(|(t, c)| t.clone().nullable(column_types[*c].nullable));
+        let desc = RelationDesc::new(RelationType::new(typed.collect()), names);
+        Ok(PlannedQuery {
+            expr,
+            desc,
+            finishing: RowSetFinishing { order_by, limit: count, offset: skip, project },
+        })
+    })
 }
 
 /// Plans a query that stands for a collection: ORDER BY matters only with LIMIT or OFFSET.
 pub fn plan_view_query(
-    _scx: &StatementContext<'_>,
-    _query: &ast::Query,
+    scx: &StatementContext<'_>,
+    query: &ast::Query,
 ) -> Result<(HirRelationExpr, RelationDesc), PlanError> {
-    Err(PlanError::unsupported("this query"))
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let rel = plan_nested(&qcx, query)?;
+        let desc = desc_of(&qcx, &rel);
+        Ok((rel.expr, desc))
+    })
+}
+
+pub(super) fn desc_of(qcx: &Qcx<'_>, rel: &Rel) -> RelationDesc {
+    RelationDesc::new(RelationType::new(qcx.types_of(&rel.expr, &rel.types)), rel.names.clone())
+}
+
+/// The scope of one table's columns.
+pub(super) fn table_scope(desc: &RelationDesc, alias: Option<&str>) -> Scope {
+    let name = alias.map(|a| TableName { alias: a.to_owned(), qualifiers: vec![] });
+    Scope::of_table(name, desc)
 }
 
 /// Plans an expression over the columns of `desc`, which are also known by `table_alias`. With `expected`, the value is cast
 /// to that type as that context allows; otherwise an unknown literal becomes text.
 pub fn plan_scalar(
-    _scx: &StatementContext<'_>,
-    _desc: &RelationDesc,
-    _table_alias: Option<&str>,
-    _expr: &ast::Expr,
-    _expected: Option<(&ScalarType, CastContext)>,
+    scx: &StatementContext<'_>,
+    desc: &RelationDesc,
+    table_alias: Option<&str>,
+    expr: &ast::Expr,
+    expected: Option<(&ScalarType, CastContext)>,
 ) -> Result<HirScalarExpr, PlanError> {
-    Err(PlanError::unsupported("this expression"))
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let scope = table_scope(desc, table_alias);
+        let frame = qcx.frame(&scope, "this expression");
+        let ecx = Ecx { qcx: &qcx, frame: &frame };
+        let value = plan_expr(&ecx, expr)?;
+        let typed = match expected {
+            None => value.resolve(&ecx),
+            Some((typ, context)) => value.cast(&ecx, typ, context),
+        };
+        Ok(typed.map_err(|e| ecx.error_at(e, expr))?.expr)
+    })
 }
 
 /// Plans a boolean expression (an argument of WHERE) over the columns of `desc`.
 pub fn plan_predicate(
-    _scx: &StatementContext<'_>,
-    _desc: &RelationDesc,
-    _table_alias: Option<&str>,
-    _expr: &ast::Expr,
+    scx: &StatementContext<'_>,
+    desc: &RelationDesc,
+    table_alias: Option<&str>,
+    expr: &ast::Expr,
 ) -> Result<HirScalarExpr, PlanError> {
-    Err(PlanError::unsupported("this expression"))
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let scope = table_scope(desc, table_alias);
+        let frame = qcx.frame(&scope, "WHERE");
+        plan_condition(&Ecx { qcx: &qcx, frame: &frame }, expr, "WHERE")
+    })
 }
 
 /// Plans one expression of an index's key; an integer literal is a position.
 pub fn plan_index_key(
-    _scx: &StatementContext<'_>,
-    _desc: &RelationDesc,
-    _table_alias: Option<&str>,
-    _expr: &ast::Expr,
+    scx: &StatementContext<'_>,
+    desc: &RelationDesc,
+    table_alias: Option<&str>,
+    expr: &ast::Expr,
 ) -> Result<MirScalarExpr, PlanError> {
-    Err(PlanError::unsupported("this expression"))
-}
-
-/// Plans the rows of an INSERT: all of the table's columns (`desc`), those in `columns` (positions, in the order written) from
-/// the query, the others from `defaults`. `DEFAULT` may stand in VALUES.
-pub fn plan_insert_source(
-    _scx: &StatementContext<'_>,
-    _desc: &RelationDesc,
-    _columns: &[usize],
-    _defaults: &[HirScalarExpr],
-    _query: &ast::Query,
-) -> Result<HirRelationExpr, PlanError> {
-    Err(PlanError::unsupported("this query"))
-}
-
-/// Plans RETURNING over the table's columns.
-pub fn plan_returning(
-    _scx: &StatementContext<'_>,
-    _desc: &RelationDesc,
-    _table_alias: Option<&str>,
-    _items: &[ast::SelectItem],
-) -> Result<ReturningPlan, PlanError> {
-    Err(PlanError::unsupported("RETURNING"))
-}
-
-/// Plans the rows that DELETE … USING or UPDATE … FROM affects: the target joined with `from` and filtered by `selection`. The
-/// target's columns come first; `assignments` are planned over all columns and cast to the columns' types.
-pub fn plan_using_scope(
-    _scx: &StatementContext<'_>,
-    _target: (hw_repr::GlobalId, &RelationDesc, &str),
-    _from: &[ast::TableWithJoins],
-    _selection: Option<&ast::Expr>,
-    _assignments: &[(usize, &ast::Expr)],
-) -> Result<(HirRelationExpr, Vec<HirScalarExpr>), PlanError> {
-    Err(PlanError::unsupported("USING"))
+    on_large_stack(|| {
+        if let Some(i) = ordinal(expr, "CREATE INDEX", desc.arity())? {
+            return Ok(MirScalarExpr::Column(i));
+        }
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let scope = table_scope(desc, table_alias);
+        let frame = qcx.frame(&scope, "index expressions");
+        let ecx = Ecx { qcx: &qcx, frame: &frame };
+        let value = plan_expr(&ecx, expr)?.resolve(&ecx)?;
+        if value.expr.contains_subquery() {
+            return Err(
+                ecx.error_at(PlanError::new("0A000", "cannot use subquery in index expression"), expr)
+            );
+        }
+        crate::lowering::lower_scalar(value.expr)
+    })
 }
 
 /// The type that is written.
-pub fn plan_data_type(_scx: &StatementContext<'_>, _typ: &ast::DataType) -> Result<ScalarType, PlanError> {
-    Err(PlanError::unsupported("this type"))
+pub fn plan_data_type(scx: &StatementContext<'_>, typ: &ast::DataType) -> Result<ScalarType, PlanError> {
+    super::types::plan_data_type(scx, typ)
 }

@@ -1,17 +1,45 @@
 //! Planning of queries to HIR.
 //!
 //! ```text
-//! ast::Query ─query.rs─▶ WITH, set operations, ORDER BY, LIMIT
-//!   ast::Select ─select.rs─▶ FROM (from.rs), WHERE, GROUP BY, HAVING, windows, select list, DISTINCT
-//!     ast::Expr ─scalar.rs─▶ typed scalar (resolve.rs chooses functions, coerce.rs makes types fit)
+//! ast::Query ─query─▶ WITH, set operations, VALUES, ORDER BY, LIMIT
+//!   ast::Select ─select─▶ FROM (from), WHERE, GROUP BY (grouping), HAVING, windows, select list, DISTINCT
+//!     ast::Expr ─scalar─▶ typed scalar (resolve chooses functions, coerce makes types fit)
 //! ```
 //!
-//! Names are resolved against a chain of scopes (`scope.rs`), innermost first; each scope is one level of HIR column
-//! references. Types are resolved as PostgreSQL's manual says in chapter 10.
+//! Names are resolved against a chain of scopes ([`scope`]), innermost first; each scope is one level of HIR column
+//! references. Types are resolved as PostgreSQL's manual says in chapter 10: a quoted literal has no type until something
+//! asks for one ([`coerce::Planned`]).
 
+mod aggregate;
+mod catalog_literal;
+mod coerce;
+mod context;
+mod dml;
 mod entry;
+mod fold;
+mod from;
+mod function;
+mod grouping;
+pub(crate) mod internal;
+mod names;
+mod operator;
+mod query;
+mod recursive;
+mod resolve;
+mod rewrite;
+mod scalar;
+mod scope;
+mod select;
+mod subquery;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+pub(crate) mod tests;
+mod types;
+mod window;
 
+pub use dml::{plan_insert_source, plan_returning, plan_using_scope};
 pub use entry::{
-    PlannedQuery, plan_data_type, plan_index_key, plan_insert_source, plan_predicate, plan_query, plan_returning,
-    plan_scalar, plan_using_scope, plan_view_query,
+    PlannedQuery, plan_data_type, plan_index_key, plan_predicate, plan_query, plan_scalar, plan_view_query,
 };
+pub use types::type_name;

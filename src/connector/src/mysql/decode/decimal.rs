@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn numerics() {
-        let n = |s| to_numeric(s).map(|n| numeric::to_string(&n));
+        let n = |s: &str| to_numeric(s).map(|n| numeric::to_string(&n));
         assert_eq!(n("12.50").unwrap(), "12.50");
         assert_eq!(n("-0.05").unwrap(), "-0.05");
         assert_eq!(n("0.00").unwrap(), "0.00");

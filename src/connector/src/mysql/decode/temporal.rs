@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(time_from_binary(&biased(0x80_0000 + (838 << 12) + (59 << 6) + 59)), 3_020_399_000_000);
         assert_eq!(time_from_binary(&biased(0x80_0000 - 1)), -1_000_000);
         // -00:00:00.01 in two digits.
-        assert_eq!(time_from_binary(&[0x7f, 0xff, 0xff, 0xff]), -10_000 * 1);
+        assert_eq!(time_from_binary(&[0x7f, 0xff, 0xff, 0xff]), -10_000);
         assert_eq!(time_text(-3_020_399_000_000, 2), "-838:59:59.00");
         assert_eq!(time_text(1, 6), "00:00:00.000001");
     }

@@ -6,7 +6,7 @@ use hw_repr::adt::{CivilTimestamp, Interval, Time};
 
 use crate::func::Registry;
 use crate::functions::signature::{cast, f};
-use crate::functions::{EvalResult, fail, ok};
+use crate::functions::{EvalResult, fail, ok, zoned};
 
 fn to_mz_timestamp<'a>(t: CivilTimestamp) -> EvalResult<'a> {
     match t.to_unix_ms().map(u64::try_from) {
@@ -20,29 +20,29 @@ pub(super) fn register(r: &mut Registry) {
     r.add(cast("date -> timestamp implicit injective", |_, _, a| {
         Ok(Datum::Timestamp(a[0].unwrap_date().to_timestamp()?))
     }));
-    r.add(cast("date -> timestamptz implicit injective stable", |_, _, a| {
-        Ok(Datum::TimestampTz(a[0].unwrap_date().to_timestamp()?))
-    }));
+    zoned!(r, cast, "date -> timestamptz implicit injective stable", |tz, _cx, _arena, a| {
+        Ok(Datum::TimestampTz(tz.to_utc(a[0].unwrap_date().to_timestamp()?)?))
+    });
     r.add(cast("timestamp -> date assignment total", |_, _, a| {
         Ok(Datum::Date(a[0].unwrap_timestamp().date()))
     }));
-    r.add(cast("timestamptz -> date assignment total stable", |_, _, a| {
-        Ok(Datum::Date(a[0].unwrap_timestamptz().date()))
-    }));
+    zoned!(r, cast, "timestamptz -> date assignment stable", |tz, _cx, _arena, a| {
+        Ok(Datum::Date(tz.to_local(a[0].unwrap_timestamptz())?.date()))
+    });
     r.add(cast("timestamp -> time assignment nullable total", |_, _, a| {
         let t = a[0].unwrap_timestamp();
         Ok(if t.is_finite() { Datum::Time(t.time()) } else { Datum::Null })
     }));
-    r.add(cast("timestamptz -> time assignment nullable total stable", |_, _, a| {
-        let t = a[0].unwrap_timestamptz();
+    zoned!(r, cast, "timestamptz -> time assignment nullable stable", |tz, _cx, _arena, a| {
+        let t = tz.to_local(a[0].unwrap_timestamptz())?;
         Ok(if t.is_finite() { Datum::Time(t.time()) } else { Datum::Null })
-    }));
-    r.add(cast("timestamp -> timestamptz implicit injective stable", |_, _, a| {
-        Ok(Datum::TimestampTz(a[0].unwrap_timestamp()))
-    }));
-    r.add(cast("timestamptz -> timestamp assignment stable", |_, _, a| {
-        Ok(Datum::Timestamp(a[0].unwrap_timestamptz()))
-    }));
+    });
+    zoned!(r, cast, "timestamp -> timestamptz implicit stable", |tz, _cx, _arena, a| {
+        Ok(Datum::TimestampTz(tz.to_utc(a[0].unwrap_timestamp())?))
+    });
+    zoned!(r, cast, "timestamptz -> timestamp assignment stable", |tz, _cx, _arena, a| {
+        Ok(Datum::Timestamp(tz.to_local(a[0].unwrap_timestamptz())?))
+    });
     r.add(cast("time -> interval implicit injective total", |_, _, a| {
         ok(Interval::new(0, 0, a[0].unwrap_time().0))
     }));

@@ -12,7 +12,8 @@ pub(crate) mod string;
 use hw_repr::{Datum, ScalarType, text as format};
 
 use super::signature::f;
-use crate::func::{Registry, Role};
+use super::zoned;
+use crate::func::{EvalFn, FuncDef, Registry, Role};
 
 /// The output function: any type to text.
 pub(crate) const TO_TEXT: &str = "hw_to_text(Any)";
@@ -26,28 +27,23 @@ pub(super) fn register(r: &mut Registry) {
     string::register(r);
     datetime::register(r);
     container::register(r);
-    r.add(
-        f("hw_to_text(Any) -> text total internal", |cx, arena, a| {
-            let mut out = String::new();
-            format::encode(a[0], &cx.types.args[0], &mut out);
-            Ok(Datum::String(arena.push_string(out)))
-        })
-        .role(Role::Cast),
-    );
-    r.add(
-        f("hw_from_text(text) -> text internal", |cx, arena, a| {
-            let typ = target(&cx.types.ret);
-            Ok(format::decode(a[0].unwrap_str(), &typ, arena)?)
-        })
-        .role(Role::Cast),
-    );
+    zoned!(r, text_cast, "hw_to_text(Any) -> text total internal", |tz, cx, arena, a| {
+        let mut out = String::new();
+        format::encode_with(a[0], &cx.types.args[0], &format::EncodeContext { timezone: *tz }, &mut out);
+        Ok(Datum::String(arena.push_string(out)))
+    });
+    zoned!(r, text_cast, "hw_from_text(text) -> text internal", |tz, cx, arena, a| {
+        let typ = cx.types.ret.without_modifiers();
+        let context = format::DecodeContext { timezone: *tz, now: None };
+        Ok(format::decode_with(a[0].unwrap_str(), &typ, &context, arena)?)
+    });
     // Gives a value a type of the same base, such as a named list type.
     r.add(f("hw_relabel(Any) -> $1 total internal", |_, _, a| Ok(a[0])).role(Role::InjectiveCast));
 }
 
-/// The type without the modifiers that a length coercion applies afterwards.
-fn target(typ: &ScalarType) -> ScalarType {
-    typ.without_modifiers()
+/// A function that casts.
+fn text_cast(signature: &'static str, eval: EvalFn) -> FuncDef {
+    f(signature, eval).role(Role::Cast)
 }
 
 /// What `numeric(p,s)`'s modifier in `pg_attribute` says.

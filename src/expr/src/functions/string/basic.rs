@@ -19,6 +19,24 @@ pub(crate) fn write_value(d: Datum<'_>, typ: &ScalarType, out: &mut String) {
     }
 }
 
+/// A character in upper case; as in PostgreSQL, one that would become several stays.
+pub(crate) fn upper(c: char) -> char {
+    let mut all = c.to_uppercase();
+    match (all.next(), all.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+/// A character in lower case; one that would become several stays.
+pub(crate) fn lower(c: char) -> char {
+    let mut all = c.to_lowercase();
+    match (all.next(), all.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
 fn negative_length() -> EvalError {
     EvalError::new("22011", "negative substring length not allowed")
 }
@@ -66,8 +84,12 @@ pub(super) fn register(r: &mut Registry) {
     register_length(r);
     register_substring(r);
     register_trim(r);
-    r.add(f("upper(text) -> text total", |_, arena, a| text(arena, a[0].unwrap_str().to_uppercase())));
-    r.add(f("lower(text) -> text total", |_, arena, a| text(arena, a[0].unwrap_str().to_lowercase())));
+    r.add(f("upper(text) -> text total", |_, arena, a| {
+        text(arena, a[0].unwrap_str().chars().map(upper).collect::<String>())
+    }));
+    r.add(f("lower(text) -> text total", |_, arena, a| {
+        text(arena, a[0].unwrap_str().chars().map(lower).collect::<String>())
+    }));
     r.add(f("replace(text, text, text) -> text total", |_, arena, a| {
         let (s, from, to) = (a[0].unwrap_str(), a[1].unwrap_str(), a[2].unwrap_str());
         if from.is_empty() { Ok(a[0]) } else { text(arena, s.replace(from, to)) }

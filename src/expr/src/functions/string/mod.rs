@@ -1,8 +1,11 @@
 //! Functions on text and bytes (PostgreSQL manual 9.4, 9.5, 9.7).
 
 mod basic;
+mod edit;
 pub(crate) mod like;
+mod number_format;
 pub(crate) mod regex;
+mod similar;
 
 pub(crate) use basic::write_value;
 
@@ -10,7 +13,10 @@ use crate::func::Registry;
 
 pub(super) fn register(r: &mut Registry) {
     basic::register(r);
+    edit::register(r);
     like::register(r);
+    number_format::register(r);
+    similar::register(r);
     regex::register(r);
 }
 

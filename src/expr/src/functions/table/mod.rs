@@ -4,6 +4,7 @@ mod expand;
 mod json;
 mod series;
 
+pub(crate) use expand::split_string;
 use hw_repr::{Datum, RelationDesc, Row, ScalarType};
 
 use super::signature::{params, plain_key};

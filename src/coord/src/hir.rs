@@ -1,0 +1,59 @@
+//! Small steps between planned statements and their execution: parameters, and descriptions of unnamed results.
+
+use hw_expr::func::CastContext;
+use hw_expr::{HirRelationExpr, HirScalarExpr};
+use hw_repr::{ColumnType, RelationDesc, RelationType, Row, ScalarType};
+
+use crate::error::AdapterError;
+
+/// Replaces parameter `$n` by the n-th datum of `params`.
+pub(crate) fn bind(mut expr: HirRelationExpr, params: &Row) -> Result<HirRelationExpr, AdapterError> {
+    if !params.is_empty() {
+        expr.visit_scalars_mut(0, &mut |_, e| bind_one(e, params));
+    }
+    unbound(expr.contains_parameters())?;
+    Ok(expr)
+}
+
+/// As [`bind`] for a scalar.
+pub(crate) fn bind_scalar(mut expr: HirScalarExpr, params: &Row) -> Result<HirScalarExpr, AdapterError> {
+    expr.visit_mut_post(0, &mut |_, e| bind_one(e, params));
+    unbound(expr.contains_parameters())?;
+    Ok(expr)
+}
+
+fn bind_one(e: &mut HirScalarExpr, params: &Row) {
+    if let HirScalarExpr::Parameter(n, typ) = e
+        && let Some(datum) = n.checked_sub(1).and_then(|i| params.iter().nth(i))
+    {
+        let typ = ColumnType { scalar_type: typ.clone(), nullable: datum.is_null() };
+        *e = HirScalarExpr::Literal(Row::pack_slice(&[datum]), typ);
+    }
+}
+
+fn unbound(found: bool) -> Result<(), AdapterError> {
+    if found {
+        return Err(AdapterError::new("42P02", "there is no value for a parameter of the statement"));
+    }
+    Ok(())
+}
+
+/// A description of a relation whose columns have no names.
+pub(crate) fn anonymous_desc(expr: &HirRelationExpr) -> RelationDesc {
+    let types = expr.column_types(&mut Vec::new());
+    let names = (1..=types.len()).map(|i| format!("column{i}")).collect();
+    RelationDesc::new(RelationType::new(types), names)
+}
+
+/// Brings an EXECUTE's parameter to the type that the statement expects.
+pub(crate) fn coerce_parameter(param: HirScalarExpr, to: &ScalarType) -> Result<HirScalarExpr, AdapterError> {
+    let from = param.typ(&mut Vec::new(), &[]).scalar_type;
+    if from.base_eq(to) {
+        return Ok(param);
+    }
+    let cast = hw_expr::cast::cast_expr(param, &from, to, CastContext::Assignment, HirScalarExpr::call, HirScalarExpr::literal);
+    cast.ok_or_else(|| {
+        AdapterError::new("42804", format!("parameter of type {from} cannot be coerced to the expected type {to}"))
+            .with_hint("You will need to rewrite or cast the expression.")
+    })
+}

@@ -1,0 +1,494 @@
+//! The rest of the string functions: padding, splitting, translation, quoting, `format`, normalisation.
+
+use std::fmt::Write;
+
+use hw_repr::{Datum, RowArena};
+use unicode_normalization::UnicodeNormalization;
+
+use super::basic::{lower, upper};
+use super::{slice_chars, write_value};
+use crate::error::EvalError;
+use crate::func::{EvalCx, Registry};
+use crate::functions::signature::f;
+use crate::functions::{EvalResult, fail, invalid_parameter, ok, text};
+
+/// The filling that brings a text to a length, repeated as often as needed.
+fn filling(fill: &str, missing: usize) -> String {
+    if fill.is_empty() { String::new() } else { fill.chars().cycle().take(missing).collect() }
+}
+
+fn pad<'a>(arena: &'a RowArena, a: &[Datum<'a>], left: bool) -> EvalResult<'a> {
+    let (s, n) = (a[0].unwrap_str(), i64::from(a[1].unwrap_int32()).max(0));
+    let fill = a.get(2).map_or(" ", Datum::unwrap_str);
+    if n > 1 << 28 {
+        return fail("54000", "requested length too large");
+    }
+    let len = s.chars().count() as i64;
+    if len >= n {
+        return ok(slice_chars(s, 1, Some(n)));
+    }
+    let fill = filling(fill, (n - len) as usize);
+    text(arena, if left { fill + s } else { s.to_owned() + &fill })
+}
+
+fn split_part<'a>(s: &'a str, delimiter: &str, n: i32) -> EvalResult<'a> {
+    if n == 0 {
+        return Err(invalid_parameter("field position must not be zero"));
+    }
+    if s.is_empty() {
+        return ok("");
+    }
+    if delimiter.is_empty() {
+        return ok(if n == 1 || n == -1 { s } else { "" });
+    }
+    let at = n.unsigned_abs() as usize - 1;
+    let found = if n > 0 { s.split(delimiter).nth(at) } else { s.rsplit(delimiter).nth(at) };
+    ok(found.unwrap_or(""))
+}
+
+fn initcap(s: &str) -> String {
+    let mut out = String::with_capacity(s.len());
+    let mut inside = false;
+    for c in s.chars() {
+        out.push(if inside { lower(c) } else { upper(c) });
+        inside = c.is_alphanumeric();
+    }
+    out
+}
+
+/// Words that an identifier must be quoted for (reserved or restricted in PostgreSQL).
+const KEYWORDS: &[&str] = &[
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "between",
+    "bigint",
+    "binary",
+    "bit",
+    "boolean",
+    "both",
+    "case",
+    "cast",
+    "char",
+    "character",
+    "check",
+    "coalesce",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "dec",
+    "decimal",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "extract",
+    "false",
+    "fetch",
+    "float",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "greatest",
+    "group",
+    "grouping",
+    "having",
+    "ilike",
+    "in",
+    "initially",
+    "inner",
+    "inout",
+    "int",
+    "integer",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "lateral",
+    "leading",
+    "least",
+    "left",
+    "like",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "national",
+    "natural",
+    "nchar",
+    "none",
+    "normalize",
+    "not",
+    "notnull",
+    "null",
+    "nullif",
+    "numeric",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "out",
+    "outer",
+    "overlaps",
+    "overlay",
+    "placing",
+    "position",
+    "precision",
+    "primary",
+    "real",
+    "references",
+    "returning",
+    "right",
+    "row",
+    "select",
+    "session_user",
+    "setof",
+    "similar",
+    "smallint",
+    "some",
+    "substring",
+    "symmetric",
+    "table",
+    "tablesample",
+    "then",
+    "time",
+    "timestamp",
+    "to",
+    "trailing",
+    "treat",
+    "trim",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "values",
+    "varchar",
+    "variadic",
+    "verbose",
+    "when",
+    "where",
+    "window",
+    "with",
+    "xmlattributes",
+    "xmlconcat",
+    "xmlelement",
+    "xmlexists",
+    "xmlforest",
+    "xmlnamespaces",
+    "xmlparse",
+    "xmlpi",
+    "xmlroot",
+    "xmlserialize",
+    "xmltable",
+];
+
+fn quote_ident(s: &str) -> String {
+    let safe = s.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && KEYWORDS.binary_search(&s).is_err();
+    if safe { s.to_owned() } else { format!("\"{}\"", s.replace('"', "\"\"")) }
+}
+
+fn quote_literal(s: &str) -> String {
+    let quoted = s.replace('\\', "\\\\").replace('\'', "''");
+    if s.contains('\\') { format!("E'{quoted}'") } else { format!("'{quoted}'") }
+}
+
+/// `format` (PostgreSQL manual 9.4.1): `%[position$][flags][width]type`.
+fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    let Datum::String(template) = a[0] else { return Ok(Datum::Null) };
+    let mut out = String::new();
+    let mut rest = template;
+    let mut next = 1;
+    let take = |at: usize| {
+        let arg = a.get(at).zip(cx.types.args.get(at));
+        arg.ok_or_else(|| invalid_parameter("too few arguments for format()"))
+    };
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('%') {
+            out.push('%');
+            rest = after;
+            continue;
+        }
+        let digits = |s: &str| s.bytes().take_while(u8::is_ascii_digit).count();
+        let unterminated = || {
+            invalid_parameter("unterminated format() type specifier")
+                .with_hint("For a single \"%\" use \"%%\".")
+        };
+        let mut position = None;
+        let n = digits(rest);
+        if n > 0 && rest[n..].starts_with('$') {
+            position = rest[..n].parse::<usize>().ok();
+            if position == Some(0) {
+                return Err(invalid_parameter(
+                    "format specifies argument 0, but arguments are numbered from 1",
+                ));
+            }
+            rest = &rest[n + 1..];
+        }
+        let mut left = false;
+        while let Some(after) = rest.strip_prefix('-') {
+            left = true;
+            rest = after;
+        }
+        let mut width = 0i64;
+        if let Some(after) = rest.strip_prefix('*') {
+            rest = after;
+            let n = digits(rest);
+            let at = if n > 0 && rest[n..].starts_with('$') {
+                let at = rest[..n].parse().unwrap_or(usize::MAX);
+                rest = &rest[n + 1..];
+                at
+            } else {
+                next += 1;
+                next - 1
+            };
+            width = match take(at)?.0 {
+                Datum::Int32(w) => i64::from(*w),
+                Datum::Int64(w) => *w,
+                Datum::Int16(w) => i64::from(*w),
+                Datum::String(s) => s.parse().unwrap_or(0),
+                _ => 0,
+            };
+            if width < 0 {
+                (left, width) = (true, -width);
+            }
+        } else {
+            let n = digits(rest);
+            if n > 0 {
+                width = rest[..n].parse().map_err(|_| invalid_parameter("number is out of range"))?;
+                rest = &rest[n..];
+            }
+        }
+        let kind = rest.chars().next().ok_or_else(unterminated)?;
+        if !matches!(kind, 's' | 'I' | 'L') {
+            return Err(invalid_parameter(format!("unrecognized format() type specifier \"{kind}\""))
+                .with_hint("For a single \"%\" use \"%%\"."));
+        }
+        rest = &rest[1..];
+        let at = match position {
+            Some(p) => {
+                next = p + 1;
+                p
+            }
+            None => {
+                next += 1;
+                next - 1
+            }
+        };
+        let (value, typ) = take(at)?;
+        let mut piece = String::new();
+        match (kind, value) {
+            ('s', Datum::Null) => {}
+            ('L', Datum::Null) => piece.push_str("NULL"),
+            (_, Datum::Null) => return fail("22004", "null values cannot be formatted as an SQL identifier"),
+            (kind, value) => {
+                write_value(*value, typ, &mut piece);
+                match kind {
+                    'I' => piece = quote_ident(&piece),
+                    'L' => piece = quote_literal(&piece),
+                    _ => {}
+                }
+            }
+        }
+        let missing = usize::try_from(width).unwrap_or(0).min(1 << 24).saturating_sub(piece.chars().count());
+        let blanks = " ".repeat(missing);
+        let _ = if left { write!(out, "{piece}{blanks}") } else { write!(out, "{blanks}{piece}") };
+    }
+    out.push_str(rest);
+    text(arena, out)
+}
+
+fn overlay<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    let (s, new, start) = (a[0].unwrap_str(), a[1].unwrap_str(), i64::from(a[2].unwrap_int32()));
+    let len = a.get(3).map_or(new.chars().count() as i64, |d| d.unwrap_int32().into());
+    if start <= 0 {
+        return fail("22011", "negative substring length not allowed");
+    }
+    text(arena, [slice_chars(s, 1, Some(start - 1)), new, slice_chars(s, start + len, None)].concat())
+}
+
+fn normalize(s: &str, form: &str) -> Result<String, EvalError> {
+    Ok(match form.to_ascii_uppercase().as_str() {
+        "NFC" => s.nfc().collect(),
+        "NFD" => s.nfd().collect(),
+        "NFKC" => s.nfkc().collect(),
+        "NFKD" => s.nfkd().collect(),
+        _ => return Err(invalid_parameter(format!("invalid normalization form: {form}"))),
+    })
+}
+
+pub(super) fn register(r: &mut Registry) {
+    for s in ["lpad(text, int4) -> text", "lpad(text, int4, text) -> text"] {
+        r.add(f(s, |_, arena, a| pad(arena, a, true)));
+    }
+    for s in ["rpad(text, int4) -> text", "rpad(text, int4, text) -> text"] {
+        r.add(f(s, |_, arena, a| pad(arena, a, false)));
+    }
+    r.add(f("split_part(text, text, int4) -> text", |_, _, a| {
+        split_part(a[0].unwrap_str(), a[1].unwrap_str(), a[2].unwrap_int32())
+    }));
+    r.add(f("initcap(text) -> text total", |_, arena, a| text(arena, initcap(a[0].unwrap_str()))));
+    r.add(f("translate(text, text, text) -> text total", |_, arena, a| {
+        let (from, to): (Vec<char>, Vec<char>) =
+            (a[1].unwrap_str().chars().collect(), a[2].unwrap_str().chars().collect());
+        let map = |c: char| match from.iter().position(|x| *x == c) {
+            Some(at) => to.get(at).copied(),
+            None => Some(c),
+        };
+        text(arena, a[0].unwrap_str().chars().filter_map(map).collect::<String>())
+    }));
+    r.add(f("ascii(text) -> int4 total", |_, _, a| {
+        ok(a[0].unwrap_str().chars().next().map_or(0, |c| c as i32))
+    }));
+    r.add(f("chr(int4) -> text", |_, arena, a| match a[0].unwrap_int32() {
+        0 => fail("54000", "null character not permitted"),
+        n if n < 0 => fail("54000", "character number must be positive"),
+        n => match char::from_u32(n as u32) {
+            Some(c) => text(arena, c.to_string()),
+            None if n > 0x0010_FFFF => {
+                fail("54000", format!("requested character too large for encoding: {n}"))
+            }
+            None => fail("54000", format!("requested character not valid for encoding: {n}")),
+        },
+    }));
+    r.add(f("quote_ident(text) -> text total", |_, arena, a| text(arena, quote_ident(a[0].unwrap_str()))));
+    r.add(f("quote_literal(text) -> text total", |_, arena, a| {
+        text(arena, quote_literal(a[0].unwrap_str()))
+    }));
+    r.add(f("quote_nullable(text) -> text notnull total", |_, arena, a| match a[0] {
+        Datum::String(s) => text(arena, quote_literal(s)),
+        _ => ok("NULL"),
+    }));
+    r.add(f("format(text) -> text nullable stable", format));
+    r.add(f("format(text, Any...) -> text lax stable", format));
+    for s in ["overlay(text, text, int4) -> text", "overlay(text, text, int4, int4) -> text"] {
+        r.add(f(s, |_, arena, a| overlay(arena, a)));
+    }
+    r.add(f("normalize(text) -> text", |_, arena, a| text(arena, normalize(a[0].unwrap_str(), "NFC")?)));
+    r.add(f("normalize(text, text) -> text", |_, arena, a| {
+        text(arena, normalize(a[0].unwrap_str(), a[1].unwrap_str())?)
+    }));
+    for s in ["is_normalized(text) -> bool", "is_normalized(text, text) -> bool"] {
+        r.add(f(s, |_, _, a| {
+            let form = a.get(1).map_or("NFC", Datum::unwrap_str);
+            ok(normalize(a[0].unwrap_str(), form)? == a[0].unwrap_str())
+        }));
+    }
+    r.add(f("to_ascii(text) -> text total internal", |_, arena, a| {
+        text(arena, a[0].unwrap_str().nfd().filter(char::is_ascii).collect::<String>())
+    }));
+    r.add(f("unistr(text) -> text", |_, arena, a| unistr(arena, a[0].unwrap_str())));
+    r.add(f("parse_ident(text) -> text[]", |_, arena, a| parse_ident(arena, a[0].unwrap_str())));
+}
+
+fn unistr<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
+    let bad = || {
+        EvalError::new("42601", "invalid Unicode escape")
+            .with_hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
+    };
+    let mut out = String::new();
+    let mut rest = s;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('\\') {
+            out.push('\\');
+            rest = after;
+            continue;
+        }
+        let (skip, width) = match rest.chars().next() {
+            Some('+') => (1, 6),
+            Some('u') => (1, 4),
+            Some('U') => (1, 8),
+            _ => (0, 4),
+        };
+        let digits = rest.get(skip..skip + width).ok_or_else(bad)?;
+        let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).ok_or_else(bad)?;
+        out.push(c);
+        rest = &rest[skip + width..];
+    }
+    out.push_str(rest);
+    text(arena, out)
+}
+
+fn parse_ident<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
+    let bad = |detail: &str| {
+        invalid_parameter(format!("string is not a valid identifier: \"{s}\"")).with_detail(detail)
+    };
+    let mut parts: Vec<String> = vec![];
+    let mut rest = s.trim();
+    loop {
+        if let Some(after) = rest.strip_prefix('"') {
+            let mut part = String::new();
+            let mut tail = after;
+            loop {
+                let end = tail.find('"').ok_or_else(|| bad("String has unclosed double quotes."))?;
+                part.push_str(&tail[..end]);
+                tail = &tail[end + 1..];
+                match tail.strip_prefix('"') {
+                    Some(more) => {
+                        part.push('"');
+                        tail = more;
+                    }
+                    None => break,
+                }
+            }
+            if part.is_empty() {
+                return Err(bad("Quoted identifier must not be empty."));
+            }
+            parts.push(part);
+            rest = tail;
+        } else {
+            let len =
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+            if len == 0 || rest.starts_with(|c: char| c.is_ascii_digit() || c == '$') {
+                return Err(bad(&format!(
+                    "No valid identifier {} \".\".",
+                    if parts.is_empty() { "before" } else { "after" }
+                )));
+            }
+            parts.push(rest[..len].to_lowercase());
+            rest = &rest[len..];
+        }
+        rest = rest.trim_start();
+        match rest.strip_prefix('.') {
+            Some(after) => rest = after.trim_start(),
+            None if rest.is_empty() => break,
+            None => return Err(bad("")),
+        }
+    }
+    let parts: Vec<Option<&str>> = parts.iter().map(|p| Some(p.as_str())).collect();
+    Ok(super::regex::text_array(&parts, arena))
+}

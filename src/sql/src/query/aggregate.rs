@@ -1,0 +1,224 @@
+//! Aggregates: their arguments, to which query level they belong, and those that stand for others.
+
+use hw_expr::aggregate::AggregateDef;
+use hw_expr::func::{CastContext, Func, registry};
+use hw_expr::hir::{ColumnRef, HirAggregateExpr};
+use hw_expr::{AggregateFunc, HirScalarExpr};
+use hw_repr::{ColumnOrder, ScalarType};
+use sqlparser::ast::OrderByExpr;
+
+use super::coerce::{Planned, Typed};
+use super::context::Ecx;
+use super::function::{Call, call_error, function_error};
+use super::operator::operator;
+use super::resolve::{Signature, choose};
+use super::scalar::{plan_condition, plan_expr};
+use super::scope::Frame;
+use crate::error::PlanError;
+
+/// The clause of an aggregate's arguments, in which no other may stand.
+pub(super) const AGGREGATE_ARGUMENTS: &str = "aggregate function calls";
+
+/// Plans an aggregate that belongs to a query level: gives the column that will hold its value.
+pub(super) fn plan_aggregate(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Planned, PlanError> {
+    let frame = Frame { collector: None, clause: AGGREGATE_ARGUMENTS, ..*ecx.frame };
+    let inner = Ecx { qcx: ecx.qcx, frame: &frame };
+    let parts = plan_aggregate_parts(&inner, call)?;
+    let level = parts.level();
+    let owner = ecx.frame.chain().nth(level).map(|(_, f)| f);
+    let Some(owner) = owner else { return Err(PlanError::new("XX000", "an aggregate belongs to no query")) };
+    let Some(collector) = owner.collector else {
+        let text = match owner.clause {
+            AGGREGATE_ARGUMENTS => "aggregate function calls cannot be nested".to_owned(),
+            clause => format!("aggregate functions are not allowed in {clause}"),
+        };
+        return Err(call_error(ecx, call, PlanError::new("42803", text)));
+    };
+    let shift_down = |e: HirScalarExpr| lowered(e, level);
+    let value = parts.expand(&inner, &mut |func, args, order_by, distinct, filter| {
+        let aggregate = HirAggregateExpr {
+            func,
+            args: args.into_iter().map(shift_down).collect(),
+            order_by,
+            distinct,
+            filter: filter.map(|f| Box::new(shift_down(f))),
+        };
+        let typ = aggregate.func.output_type().scalar_type;
+        let column = collector.borrow_mut().add_aggregate(aggregate);
+        Ok(Typed::new(HirScalarExpr::Column(ColumnRef { level, column }), typ))
+    })?;
+    Ok(Planned::Typed(value))
+}
+
+/// The expression as the scope `by` levels further out sees it.
+fn lowered(mut e: HirScalarExpr, by: usize) -> HirScalarExpr {
+    e.visit_mut_post(0, &mut |depth, e| {
+        if let HirScalarExpr::Column(c) = e
+            && c.level >= depth
+        {
+            c.level -= by;
+        }
+    });
+    e
+}
+
+/// An aggregate with planned arguments.
+pub(super) struct AggregateParts {
+    def: &'static AggregateDef,
+    args: Vec<Typed>,
+    sort: Vec<(HirScalarExpr, ColumnOrder)>,
+    distinct: bool,
+    filter: Option<HirScalarExpr>,
+}
+
+/// What makes one aggregate's value: function, arguments, order, DISTINCT and FILTER.
+pub(super) type Emit<'e> = dyn FnMut(
+        AggregateFunc,
+        Vec<HirScalarExpr>,
+        Vec<ColumnOrder>,
+        bool,
+        Option<HirScalarExpr>,
+    ) -> Result<Typed, PlanError>
+    + 'e;
+
+/// Plans an aggregate's arguments in the context that is given.
+pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<AggregateParts, PlanError> {
+    if call.star && call.name != "count" {
+        return Err(function_error(&call.name, &[], super::resolve::NoMatch::None));
+    }
+    if !call.star && call.args.is_empty() && call.name == "count" {
+        return Err(PlanError::new(
+            "42809",
+            "count(*) must be used to call a parameterless aggregate function",
+        ));
+    }
+    let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
+    let types: Vec<_> = args.iter().map(Planned::typ).collect();
+    let texts: Vec<_> = args.iter().map(Planned::type_text).collect();
+    let defs = registry().aggregates.get(call.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+    let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
+    let (chosen, bound) = choose(&signatures, &types, false)
+        .map_err(|n| call_error(ecx, call, function_error(&call.name, &texts, n)))?;
+    let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
+    let args = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>()?;
+    let sort = call.order_by.iter().map(|o| {
+        let e = plan_expr(ecx, &o.expr)?.resolve(ecx)?;
+        Ok((e.expr, order_of(o, 0)))
+    });
+    let sort = sort.collect::<Result<Vec<_>, PlanError>>()?;
+    if call.distinct && sort.iter().any(|(e, _)| !args.iter().any(|a| a.expr == *e)) {
+        let text = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+        return Err(PlanError::new("42P10", text));
+    }
+    let filter = call.filter.map(|f| plan_condition(ecx, f, "FILTER")).transpose()?;
+    Ok(AggregateParts { def: defs[chosen], args, sort, distinct: call.distinct, filter })
+}
+
+/// The order that an ORDER BY item asks for.
+pub(super) fn order_of(o: &OrderByExpr, column: usize) -> ColumnOrder {
+    let desc = matches!(o.options.sort, Some(sqlparser::ast::OrderBySort::Desc));
+    let nulls_last = o.options.nulls_first.map_or(!desc, |first| !first);
+    ColumnOrder { column, desc, nulls_last }
+}
+
+impl AggregateParts {
+    /// The query level that the aggregate belongs to: the innermost of its columns' (manual 4.2.7), counted outwards.
+    fn level(&self) -> usize {
+        let mut level: Option<usize> = None;
+        let mut note = |c: ColumnRef| level = Some(level.map_or(c.level, |l: usize| l.min(c.level)));
+        for e in self.args.iter().map(|a| &a.expr).chain(self.sort.iter().map(|(e, _)| e)).chain(&self.filter)
+        {
+            e.visit_free(&mut note);
+        }
+        level.unwrap_or(0)
+    }
+
+    /// The value, by one or several aggregates of the dataflow.
+    pub(super) fn expand(self, ecx: &Ecx<'_>, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
+        if self.def.kind.is_some() {
+            return self.plain(emit);
+        }
+        match self.def.name {
+            "avg" => self.average(ecx, emit),
+            name => self.moments(ecx, name, emit),
+        }
+    }
+
+    fn plain(self, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
+        let types = self.args.iter().map(|a| a.typ.clone()).collect();
+        let mut args: Vec<_> = self.args.into_iter().map(|a| a.expr).collect();
+        let mut order_by = vec![];
+        for (e, o) in self.sort {
+            let column = args.iter().position(|a| *a == e).unwrap_or_else(|| {
+                args.push(e);
+                args.len() - 1
+            });
+            order_by.push(ColumnOrder { column, ..o });
+        }
+        emit(AggregateFunc::new(self.def, types), args, order_by, self.distinct, self.filter)
+    }
+
+    fn one(&self, name: &str, arg: Typed, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
+        let defs = registry().aggregates.get(name).map(Vec::as_slice).unwrap_or_default();
+        let signatures: Vec<_> =
+            defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
+        let (chosen, bound) = choose(&signatures, &[Some(arg.typ)], false)
+            .map_err(|_| PlanError::new("XX000", format!("aggregate {name} is missing")))?;
+        emit(
+            AggregateFunc::new(defs[chosen], bound),
+            vec![arg.expr],
+            vec![],
+            self.distinct,
+            self.filter.clone(),
+        )
+    }
+
+    /// The sum divided by the count; NULL without values, since the sum is.
+    fn average(self, ecx: &Ecx<'_>, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
+        let mut arg = self.args[0].clone();
+        if arg.typ == ScalarType::Float32 {
+            arg = Planned::Typed(arg).cast(ecx, &ScalarType::Float64, CastContext::Implicit)?;
+        }
+        let (sum, count) = (self.one("sum", arg.clone(), emit)?, self.one("count", arg.clone(), emit)?);
+        let (sum_type, count_type) = match arg.typ {
+            ScalarType::Float64 => (ScalarType::Float64, ScalarType::Float64),
+            ScalarType::Interval => (ScalarType::Interval, ScalarType::Float64),
+            _ => (ScalarType::NUMERIC, ScalarType::NUMERIC),
+        };
+        let sum = Planned::Typed(sum).cast(ecx, &sum_type, CastContext::Explicit)?;
+        let count = Planned::Typed(count).cast(ecx, &count_type, CastContext::Explicit)?;
+        let span = sqlparser::tokenizer::Span::empty();
+        operator(ecx, "/", vec![Planned::Typed(sum), Planned::Typed(count)], span)?.resolve(ecx)
+    }
+
+    /// Variances and standard deviations, of the count, the sum and the sum of squares.
+    fn moments(self, ecx: &Ecx<'_>, name: &str, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
+        let typ = match self.args[0].typ {
+            ScalarType::Float32 | ScalarType::Float64 => ScalarType::Float64,
+            _ => ScalarType::NUMERIC,
+        };
+        let arg = Planned::Typed(self.args[0].clone()).cast(ecx, &typ, CastContext::Explicit)?;
+        let span = sqlparser::tokenizer::Span::empty();
+        let square =
+            operator(ecx, "*", vec![Planned::Typed(arg.clone()), Planned::Typed(arg.clone())], span)?;
+        let square = square.resolve(ecx)?;
+        let args = [
+            self.one("count", arg.clone(), emit)?,
+            self.one("sum", arg, emit)?,
+            self.one("sum", square, emit)?,
+        ];
+        let name = match name {
+            "variance" | "var_samp" => "hw_var_samp",
+            "stddev" | "stddev_samp" => "hw_stddev_samp",
+            "var_pop" => "hw_var_pop",
+            _ => "hw_stddev_pop",
+        };
+        let suffix = if typ == ScalarType::Float64 { "float8" } else { "numeric" };
+        let key = format!("{name}(int8,{suffix},{suffix})");
+        let (exprs, types): (Vec<_>, Vec<_>) = args.into_iter().map(|a| (a.expr, a.typ)).unzip();
+        let func = Func::by_key(&key, types);
+        let func =
+            func.ok_or_else(|| PlanError::new("XX000", format!("internal function {key} is missing")))?;
+        Ok(Typed::new(HirScalarExpr::call(func, exprs), typ))
+    }
+}

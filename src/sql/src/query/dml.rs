@@ -1,0 +1,195 @@
+//! The queries inside INSERT, UPDATE and DELETE.
+
+use hw_expr::func::CastContext;
+use hw_expr::hir::JoinKind;
+use hw_expr::{HirRelationExpr, HirScalarExpr, Id};
+use hw_repr::{GlobalId, RelationDesc, RelationType, ScalarType};
+use sqlparser::ast::{self, Expr, SetExpr};
+
+use super::coerce::{Planned, Typed};
+use super::context::{Ecx, Qcx, Shared, ident};
+use super::entry::{on_large_stack, table_scope};
+use super::from::plan_from;
+use super::query::{cast_rel, plan_nested, plan_values};
+use super::scalar::{plan_condition, plan_expr};
+use super::scope::{Frame, Visibility};
+use super::select::plan_returning_items;
+use super::types::type_name;
+use crate::context::StatementContext;
+use crate::error::PlanError;
+use crate::plan::ReturningPlan;
+
+fn assignment_error(column: &str, wanted: &ScalarType, given: &str) -> PlanError {
+    let wanted = type_name(wanted);
+    PlanError::new(
+        "42804",
+        format!("column \"{column}\" is of type {wanted} but expression is of type {given}"),
+    )
+    .with_hint("You will need to rewrite or cast the expression.")
+}
+
+/// A value for a column.
+fn assign(ecx: &Ecx<'_>, value: Planned, column: &str, typ: &ScalarType) -> Result<Typed, PlanError> {
+    let given = value.type_text();
+    value.cast(ecx, typ, CastContext::Assignment).map_err(|e| match e.sqlstate {
+        "42846" => assignment_error(column, typ, &given),
+        _ => e,
+    })
+}
+
+fn is_default(e: &Expr) -> bool {
+    matches!(e, Expr::Identifier(i) if i.quote_style.is_none() && ident(i) == "default")
+}
+
+/// Plans the rows of an INSERT: all of the table's columns (`desc`), those in `columns` (positions, in the order written) from
+/// the query, the others from `defaults`. `DEFAULT` may stand in VALUES.
+pub fn plan_insert_source(
+    scx: &StatementContext<'_>,
+    desc: &RelationDesc,
+    columns: &[usize],
+    defaults: &[HirScalarExpr],
+    query: &ast::Query,
+) -> Result<HirRelationExpr, PlanError> {
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let types = &desc.typ().column_types;
+        let wanted: Vec<ScalarType> = columns.iter().map(|c| types[*c].scalar_type.clone()).collect();
+        let plain = query.with.is_none()
+            && query.order_by.is_none()
+            && query.limit_clause.is_none()
+            && query.fetch.is_none();
+        let rel = match &*query.body {
+            SetExpr::Values(values) if plain => {
+                check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()))?;
+                let value = |ecx: &Ecx<'_>, c: usize, e: &Expr| {
+                    if is_default(e) {
+                        return Ok(Typed::new(defaults[columns[c]].clone(), wanted[c].clone()));
+                    }
+                    let result = assign(ecx, plan_expr(ecx, e)?, &desc.names()[columns[c]], &wanted[c]);
+                    result.map_err(|err| ecx.error_at(err, e))
+                };
+                plan_values(&qcx, values, Some(&value))?
+            }
+            _ => plan_nested(&qcx, query)?,
+        };
+        check_width(columns.len(), rel.types.len())?;
+        let given = rel.types.clone();
+        let wanted = &wanted[..given.len()];
+        let expr = cast_rel(rel, wanted, CastContext::Assignment).map_err(|(i, e)| match e.sqlstate {
+            "42846" => assignment_error(&desc.names()[columns[i]], &wanted[i], &type_name(&given[i])),
+            _ => e,
+        })?;
+        fill(desc, &columns[..given.len()], defaults, expr)
+    })
+}
+
+fn check_width(columns: usize, given: usize) -> Result<(), PlanError> {
+    if given > columns {
+        return Err(PlanError::syntax("INSERT has more expressions than target columns"));
+    }
+    if given < columns {
+        return Err(PlanError::syntax("INSERT has more target columns than expressions"));
+    }
+    Ok(())
+}
+
+/// Puts the columns in the table's order, with defaults for those that are not given.
+fn fill(
+    desc: &RelationDesc,
+    columns: &[usize],
+    defaults: &[HirScalarExpr],
+    expr: HirRelationExpr,
+) -> Result<HirRelationExpr, PlanError> {
+    if columns.len() == desc.arity() && columns.iter().copied().eq(0..desc.arity()) {
+        return Ok(expr);
+    }
+    let mut scalars = vec![];
+    let outputs = (0..desc.arity()).map(|c| match columns.iter().position(|x| *x == c) {
+        Some(i) => i,
+        None => {
+            scalars.push(defaults[c].clone());
+            columns.len() + scalars.len() - 1
+        }
+    });
+    let outputs: Vec<usize> = outputs.collect();
+    Ok(expr.map(scalars).project(outputs))
+}
+
+/// Plans RETURNING over the table's columns.
+pub fn plan_returning(
+    scx: &StatementContext<'_>,
+    desc: &RelationDesc,
+    table_alias: Option<&str>,
+    items: &[ast::SelectItem],
+) -> Result<ReturningPlan, PlanError> {
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let scope = table_scope(desc, table_alias);
+        let frame = qcx.frame(&scope, "RETURNING");
+        let outputs = plan_returning_items(&Ecx { qcx: &qcx, frame: &frame }, items)?;
+        let mut names = vec![];
+        let mut types = vec![];
+        let mut exprs = vec![];
+        for (name, value) in outputs {
+            let nullable = value.expr.typ(&mut vec![], &scope.types).nullable;
+            names.push(name);
+            types.push(value.typ.nullable(nullable));
+            exprs.push(value.expr);
+        }
+        Ok(ReturningPlan { exprs, desc: RelationDesc::new(RelationType::new(types), names) })
+    })
+}
+
+/// Plans the rows that DELETE … USING or UPDATE … FROM affects: the target joined with `from` and filtered by `selection`. The
+/// target's columns come first; `assignments` are planned over all columns and cast to the columns' types.
+pub fn plan_using_scope(
+    scx: &StatementContext<'_>,
+    target: (GlobalId, &RelationDesc, &str),
+    from: &[ast::TableWithJoins],
+    selection: Option<&Expr>,
+    assignments: &[(usize, &Expr)],
+) -> Result<(HirRelationExpr, Vec<HirScalarExpr>), PlanError> {
+    on_large_stack(|| {
+        let shared = Shared::new(scx);
+        let qcx = Qcx::new(&shared);
+        let (id, desc, alias) = target;
+        let mut scope = table_scope(desc, Some(alias));
+        let mut rel = HirRelationExpr::Get { id: Id::Global(id), typ: desc.typ().clone() };
+        if !from.is_empty() {
+            let left = scope.clone();
+            let frame = Frame {
+                scope: &left,
+                parent: None,
+                collector: None,
+                visible: Visibility::Lateral,
+                clause: "FROM",
+            };
+            let inner = Qcx { shared: &shared, outer: Some(&frame), ctes: None, from_depth: 1 };
+            let (right, right_scope) = plan_from(&inner, from)?;
+            if right_scope.tables.iter().any(|t| t.alias == alias) {
+                return Err(PlanError::new(
+                    "42712",
+                    format!("table name \"{alias}\" specified more than once"),
+                ));
+            }
+            rel = rel.join(right, HirScalarExpr::literal_true(), JoinKind::Inner);
+            scope = scope.beside(right_scope);
+        }
+        let where_frame = qcx.frame(&scope, "WHERE");
+        if let Some(selection) = selection {
+            let predicate = plan_condition(&Ecx { qcx: &qcx, frame: &where_frame }, selection, "WHERE")?;
+            rel = rel.filter(vec![predicate]);
+        }
+        let frame = qcx.frame(&scope, "UPDATE");
+        let ecx = Ecx { qcx: &qcx, frame: &frame };
+        let value = |(column, e): &(usize, &Expr)| {
+            let typ = &desc.typ().column_types[*column].scalar_type;
+            let value = assign(&ecx, plan_expr(&ecx, e)?, &desc.names()[*column], typ);
+            Ok(value.map_err(|err| ecx.error_at(err, e))?.expr)
+        };
+        let values = assignments.iter().map(value).collect::<Result<Vec<_>, PlanError>>()?;
+        Ok((rel, values))
+    })
+}

@@ -1,0 +1,399 @@
+//! Calls of functions by name.
+
+use std::borrow::Cow;
+
+use hw_expr::func::{CastContext, registry};
+use hw_expr::hir::HirAggregateExpr;
+use hw_expr::{AggregateFunc, HirRelationExpr, HirScalarExpr, TableFunc, TableFuncDef, UnmaterializableFunc};
+use hw_repr::{ColumnOrder, Datum, RelationDesc, Row, ScalarType};
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, ObjectName,
+    OrderByExpr, Query, Spanned, helpers::attached_token::AttachedToken,
+};
+use sqlparser::tokenizer::Span;
+
+use super::aggregate::plan_aggregate;
+use super::coerce::{Planned, Typed, unify};
+use super::context::{Ecx, locate, name_parts};
+use super::operator::{Failure, call_best};
+use super::query::plan_parts;
+use super::resolve::{NoMatch, Signature, choose};
+use super::scalar::{plan_expr, text_literal};
+use super::types::{builtin_type, type_name};
+use super::window::{is_window_function, plan_window_call};
+use crate::error::PlanError;
+use crate::parser::{LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
+
+/// The arguments of a call, taken apart.
+pub(super) struct Call<'a> {
+    /// The function's name without its schema.
+    pub(super) name: String,
+    /// The arguments.
+    pub(super) args: Vec<Cow<'a, Expr>>,
+    /// `f(*)`
+    pub(super) star: bool,
+    /// DISTINCT
+    pub(super) distinct: bool,
+    /// ORDER BY
+    pub(super) order_by: &'a [OrderByExpr],
+    /// FILTER
+    pub(super) filter: Option<&'a Expr>,
+    /// Where it is.
+    pub(super) span: Span,
+}
+
+/// The name of a function: built-in ones are in the system's schemas.
+pub(super) fn function_name(name: &ObjectName) -> Result<String, PlanError> {
+    let parts = name_parts(name)?;
+    match &parts[..] {
+        [name] => Ok(name.clone()),
+        [schema, name]
+            if matches!(schema.as_str(), "pg_catalog" | "mz_catalog" | "mz_internal" | "information_schema" | "mz_unsafe") =>
+        {
+            Ok(name.clone())
+        }
+        _ => Err(PlanError::new("42883", format!("function {} does not exist", parts.join(".")))),
+    }
+}
+
+/// Takes a call apart.
+pub(super) fn call_parts(f: &Function) -> Result<Call<'_>, PlanError> {
+    let span = f.name.span();
+    let mut call = Call {
+        name: function_name(&f.name)?,
+        args: vec![],
+        star: false,
+        distinct: false,
+        order_by: &[],
+        filter: f.filter.as_deref(),
+        span,
+    };
+    if let FunctionArguments::List(list) = &f.args {
+        call.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+        for arg in &list.args {
+            match arg_expr(arg)? {
+                Some(e) => call.args.push(e),
+                None => call.star = true,
+            }
+        }
+        for clause in &list.clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(o) => call.order_by = o,
+                other => return Err(PlanError::unsupported(format!("{other} in a function call"))),
+            }
+        }
+    }
+    if !f.within_group.is_empty() {
+        return Err(PlanError::unsupported("WITHIN GROUP"));
+    }
+    if f.null_treatment.is_some() {
+        return Err(PlanError::unsupported("IGNORE NULLS and RESPECT NULLS"));
+    }
+    Ok(call)
+}
+
+/// The expression of an argument; `None` for `*`.
+pub(super) fn arg_expr(arg: &FunctionArg) -> Result<Option<Cow<'_, Expr>>, PlanError> {
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => Ok(Some(Cow::Borrowed(e))),
+        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
+            Ok(Some(Cow::Owned(Expr::QualifiedWildcard(name.clone(), AttachedToken::empty()))))
+        }
+        FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Ok(None),
+        other => Err(PlanError::unsupported(format!("the argument {other}"))),
+    }
+}
+
+/// Plans a call.
+pub(super) fn plan_function(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError> {
+    let span = f.name.span();
+    ecx.at(plan_function_here(ecx, f), span)
+}
+
+fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError> {
+    if let FunctionArguments::Subquery(q) = &f.args {
+        return collect_subquery(ecx, &function_name(&f.name)?, q);
+    }
+    let call = call_parts(f)?;
+    if let Some(over) = &f.over {
+        return plan_window_call(ecx, &call, over);
+    }
+    if registry().aggregates.contains_key(call.name.as_str()) {
+        return plan_aggregate(ecx, &call);
+    }
+    if is_window_function(&call.name) {
+        let text = format!("window function {} requires an OVER clause", call.name);
+        return Err(PlanError::new("42809", text));
+    }
+    let wrong = if call.distinct {
+        Some("DISTINCT")
+    } else if !call.order_by.is_empty() {
+        Some("ORDER BY")
+    } else if call.filter.is_some() {
+        Some("FILTER")
+    } else {
+        None
+    };
+    if let Some(what) = wrong {
+        let text = format!("{what} specified, but {} is not an aggregate function", call.name);
+        return Err(PlanError::new("42809", text));
+    }
+    if call.star {
+        return Err(PlanError::new("42809", format!("{}(*) specified, but {0} is not an aggregate function", call.name)));
+    }
+    let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
+    call_named(ecx, &call.name, args, call.span)
+}
+
+/// Calls the function behind a special syntax, such as `substring(x from y)`; errors name it as PostgreSQL does.
+pub(super) fn call_syntax(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
+    call_named(ecx, name, args, span).map_err(|mut e| {
+        if e.sqlstate == "42883" {
+            e.message = e.message.replacen(&format!("function {name}("), &format!("function pg_catalog.{name}("), 1);
+        }
+        e
+    })
+}
+
+/// Calls a function by name with planned arguments.
+pub(super) fn call_named(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
+    ecx.at(call_named_here(ecx, name, args), span)
+}
+
+fn call_named_here(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Planned, PlanError> {
+    let args = match special(ecx, name, args)? {
+        Ok(done) => return Ok(done),
+        Err(args) => args,
+    };
+    if registry().tables.contains_key(name) && !registry().functions.contains_key(name) {
+        return table_function_value(ecx, name, args);
+    }
+    let empty = vec![];
+    let candidates = registry().functions.get(name).unwrap_or(&empty);
+    let one = (args.len() == 1).then(|| args[0].clone());
+    match call_best(ecx, candidates, args, false) {
+        Ok(p) => Ok(p),
+        Err((Failure::Error(e), _)) => Err(e),
+        Err((Failure::NoMatch(n), types)) => {
+            // A type's name applied to one argument is a cast.
+            if let (Some(arg), Some(typ)) = (one, builtin_type(name)) {
+                return Ok(Planned::Typed(arg.cast(ecx, &typ, CastContext::Explicit)?));
+            }
+            Err(function_error(name, &types, n))
+        }
+    }
+}
+
+pub(super) fn function_error(name: &str, types: &[String], n: NoMatch) -> PlanError {
+    let call = format!("{name}({})", types.join(", "));
+    match n {
+        NoMatch::None => PlanError::new("42883", format!("function {call} does not exist")).with_hint(
+            "No function matches the given name and argument types. You might need to add explicit type casts.",
+        ),
+        NoMatch::Ambiguous => PlanError::new("42725", format!("function {call} is not unique"))
+            .with_hint("Could not choose a best candidate function. You might need to add explicit type casts."),
+    }
+}
+
+fn context_function(f: UnmaterializableFunc) -> Planned {
+    let typ = f.typ().scalar_type;
+    Planned::typed(HirScalarExpr::Unmaterializable(f), typ)
+}
+
+/// Functions of the language rather than of the registry. Gives the arguments back if it is none.
+fn special(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Result<Planned, Vec<Planned>>, PlanError> {
+    let now_as = |typ: ScalarType| -> Result<Planned, PlanError> {
+        let now = context_function(UnmaterializableFunc::Now);
+        Ok(Planned::Typed(now.cast(ecx, &typ, CastContext::Explicit)?))
+    };
+    Ok(Ok(match (name, args.len()) {
+        ("row", _) => Planned::Row(args),
+        (LIST_CONSTRUCTOR, 0) => {
+            return Err(PlanError::new("42P18", "cannot determine type of empty list")
+                .with_hint("Explicitly cast to the desired type, for example LIST[]::int list."));
+        }
+        (LIST_CONSTRUCTOR, _) => {
+            let (exprs, typ) = unify(ecx, args, "LIST")?;
+            Planned::Typed(super::internal::list(exprs, &typ)?)
+        }
+        (MAP_CONSTRUCTOR, 0) => {
+            return Err(PlanError::new("42P18", "cannot determine type of empty map")
+                .with_hint("Explicitly cast to the desired type, for example MAP[]::map[text=>int]."));
+        }
+        (MAP_CONSTRUCTOR, _) => {
+            let (mut keys, mut values) = (vec![], vec![]);
+            for (i, arg) in args.into_iter().enumerate() {
+                match i % 2 {
+                    0 => keys.push(arg.cast(ecx, &ScalarType::String, CastContext::Implicit)?.expr),
+                    _ => values.push(arg),
+                }
+            }
+            let (values, typ) = unify(ecx, values, "MAP")?;
+            Planned::Typed(super::internal::map(keys.into_iter().zip(values).collect(), &typ)?)
+        }
+        ("coalesce", 1..) => {
+            let (exprs, typ) = unify(ecx, args, "COALESCE")?;
+            Planned::typed(HirScalarExpr::Coalesce(exprs), typ)
+        }
+        ("now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp", 0) => {
+            context_function(UnmaterializableFunc::Now)
+        }
+        ("current_timestamp", 1) | ("localtimestamp", 1) => {
+            let precision = match &args[0] {
+                Planned::Typed(t) => t.expr.as_literal().and_then(|d| match d {
+                    Datum::Int32(p) => u8::try_from(p.clamp(0, 6)).ok(),
+                    _ => None,
+                }),
+                _ => None,
+            };
+            match name {
+                "current_timestamp" => now_as(ScalarType::TimestampTz { precision })?,
+                _ => now_as(ScalarType::Timestamp { precision })?,
+            }
+        }
+        ("localtimestamp", 0) => now_as(ScalarType::TIMESTAMP)?,
+        ("current_date", 0) => now_as(ScalarType::Date)?,
+        ("current_time" | "localtime", 0) => now_as(ScalarType::Time)?,
+        ("mz_now", 0) => context_function(UnmaterializableFunc::MzNow),
+        ("current_user" | "current_role" | "user", 0) => context_function(UnmaterializableFunc::CurrentUser),
+        ("session_user", 0) => context_function(UnmaterializableFunc::SessionUser),
+        ("current_database" | "current_catalog", 0) => context_function(UnmaterializableFunc::CurrentDatabase),
+        ("current_schema", 0) => context_function(UnmaterializableFunc::CurrentSchema),
+        ("current_schemas", 1) => {
+            let [arg] = <[Planned; 1]>::try_from(args).map_err(|_| PlanError::syntax("current_schemas"))?;
+            let arg = arg.cast(ecx, &ScalarType::Bool, CastContext::Implicit)?;
+            let array = |include_implicit| {
+                HirScalarExpr::Unmaterializable(UnmaterializableFunc::CurrentSchemas { include_implicit })
+            };
+            let typ = ScalarType::PgLegacyName.array_of();
+            match arg.expr.as_literal() {
+                Some(Datum::Bool(b)) => Planned::typed(array(b), typ),
+                _ => Planned::typed(arg.expr.if_then_else(array(true), array(false)), typ),
+            }
+        }
+        ("current_setting", 1 | 2) => current_setting(ecx, args)?,
+        ("pg_backend_pid", 0) => context_function(UnmaterializableFunc::PgBackendPid),
+        ("version", 0) => context_function(UnmaterializableFunc::Version),
+        ("mz_version", 0) => context_function(UnmaterializableFunc::MzVersion),
+        ("mz_environment_id", 0) => context_function(UnmaterializableFunc::EnvironmentId),
+        ("mz_uptime", 0) => context_function(UnmaterializableFunc::Uptime),
+        ("mz_session_id", 0) => context_function(UnmaterializableFunc::SessionId),
+        ("pg_postmaster_start_time", 0) => context_function(UnmaterializableFunc::PostmasterStartTime),
+        ("pg_typeof", 1) => text_literal(&args[0].type_text()),
+        _ => return Ok(Err(args)),
+    }))
+}
+
+fn current_setting(ecx: &Ecx<'_>, args: Vec<Planned>) -> Result<Planned, PlanError> {
+    let mut args = args.into_iter();
+    let name = args.next().ok_or_else(|| PlanError::syntax("current_setting"))?;
+    let name = name.cast(ecx, &ScalarType::String, CastContext::Implicit)?;
+    match name.expr.as_literal() {
+        Some(Datum::String(s)) => Ok(context_function(UnmaterializableFunc::CurrentSetting(s.to_lowercase()))),
+        _ => Err(PlanError::unsupported("current_setting of a name that is not a literal")),
+    }
+}
+
+/// Functions that are called without parentheses, for those that the parser takes for names.
+pub(super) fn keyword_function(ecx: &Ecx<'_>, name: &str, span: Span) -> Option<Result<Planned, PlanError>> {
+    matches!(name, "current_schema" | "current_role" | "current_catalog" | "session_user" | "user" | "localtimestamp")
+        .then(|| call_named(ecx, name, vec![], span))
+}
+
+/// `ARRAY(subquery)`, `LIST(subquery)`, `MAP(subquery)`: its rows in its order.
+fn collect_subquery(ecx: &Ecx<'_>, name: &str, query: &Query) -> Result<Planned, PlanError> {
+    let qcx = ecx.qcx.within(ecx.frame);
+    let parts = plan_parts(&qcx, query)?;
+    let (width, aggregate) = match name {
+        "array" => (1, "array_agg"),
+        LIST_SUBQUERY => (1, "list_agg"),
+        MAP_SUBQUERY => (2, "map_agg"),
+        _ => return Err(PlanError::new("42883", format!("function {name}(record) does not exist"))),
+    };
+    if parts.types.len() != width {
+        let text = if width == 1 { "subquery must return only one column" } else { "expected map subquery to return 2 columns" };
+        return Err(PlanError::syntax(text));
+    }
+    let types: Vec<Option<ScalarType>> = parts.types.iter().cloned().map(Some).collect();
+    let defs = registry().aggregates.get(aggregate).map(Vec::as_slice).unwrap_or_default();
+    let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
+    let (chosen, bound) = choose(&signatures, &types, false)
+        .map_err(|_| PlanError::new("42883", format!("cannot collect {} values", type_name(&parts.types[0]))))?;
+    let func = AggregateFunc::new(defs[chosen], bound);
+    let typ = func.output_type().scalar_type;
+    let mut args: Vec<_> = parts.project.iter().map(|c| HirScalarExpr::column(*c)).collect();
+    let order_by = parts.order_by.iter().map(|o| {
+        args.push(HirScalarExpr::column(o.column));
+        ColumnOrder { column: args.len() - 1, ..o.clone() }
+    });
+    let order_by = order_by.collect();
+    let aggregate = HirAggregateExpr { func, args, order_by, distinct: false, filter: None };
+    let value = HirScalarExpr::Select(Box::new(parts.expr.reduce(vec![], vec![aggregate])));
+    let mut empty = Row::default();
+    match name {
+        "array" => empty.packer().push_array(std::iter::empty::<Datum<'_>>()),
+        LIST_SUBQUERY => empty.packer().push_list(std::iter::empty::<Datum<'_>>()),
+        _ => empty.packer().push_map_with(|_| {}),
+    };
+    let empty = HirScalarExpr::Literal(empty, typ.clone().nullable(false));
+    Ok(Planned::typed(HirScalarExpr::Coalesce(vec![value, empty]), typ))
+}
+
+/// A table function chosen for its arguments.
+pub(super) fn choose_table_function(
+    ecx: &Ecx<'_>,
+    name: &str,
+    args: Vec<Planned>,
+) -> Result<(TableFunc, Vec<HirScalarExpr>), PlanError> {
+    let empty = vec![];
+    let defs: &[&'static TableFuncDef] = registry().tables.get(name).unwrap_or(&empty);
+    let types: Vec<_> = args.iter().map(Planned::typ).collect();
+    let texts: Vec<_> = args.iter().map(Planned::type_text).collect();
+    let signatures: Vec<_> =
+        defs.iter().map(|d| Signature { params: &d.params, variadic: d.variadic.as_ref() }).collect();
+    let (chosen, bound) = choose(&signatures, &types, false).map_err(|n| function_error(name, &texts, n))?;
+    let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
+    let typed = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>()?;
+    let (exprs, types) = typed.into_iter().map(|t| (t.expr, t.typ)).unzip();
+    Ok((TableFunc::new(defs[chosen], types), exprs))
+}
+
+/// The rows of `unnest(container)`, which must be seen from one scope further in already.
+pub(super) fn unnest(container: Typed) -> Result<HirRelationExpr, PlanError> {
+    let missing = || PlanError::new("XX000", "unnest is missing");
+    let defs = registry().tables.get("unnest").ok_or_else(missing)?;
+    let types = [Some(container.typ.clone())];
+    let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
+    let (chosen, bound) = choose(&signatures, &types, false).map_err(|_| missing())?;
+    Ok(HirRelationExpr::CallTable { func: TableFunc::new(defs[chosen], bound), exprs: vec![container.expr] })
+}
+
+/// A table function in an expression: gathered by the query level, which joins its rows in.
+fn table_function_value(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Planned, PlanError> {
+    let clause = ecx.frame.clause;
+    let collector = match ecx.frame.collector {
+        Some(c) if matches!(clause, "SELECT" | "ORDER BY" | "DISTINCT ON") => c,
+        _ => {
+            let text = format!("set-returning functions are not allowed in {clause}");
+            return Err(PlanError::new("0A000", text));
+        }
+    };
+    let (func, exprs) = choose_table_function(ecx, name, args)?;
+    let desc: RelationDesc = func.desc();
+    let first = collector.borrow_mut().add_table_function(func, exprs, &desc);
+    let mut columns = desc.iter().enumerate().map(|(i, (n, t))| {
+        (n.clone(), Typed::new(HirScalarExpr::column(first + i), t.scalar_type.clone()))
+    });
+    if desc.arity() == 1
+        && let Some((_, only)) = columns.next()
+    {
+        return Ok(Planned::Typed(only));
+    }
+    let (names, fields) = columns.unzip();
+    Ok(Planned::Typed(super::internal::named_record(fields, names)?))
+}
+
+/// Adds the position of a call.
+pub(super) fn call_error(ecx: &Ecx<'_>, call: &Call<'_>, e: PlanError) -> PlanError {
+    locate(ecx.scx(), e, call.span)
+}

@@ -1,0 +1,146 @@
+//! Settings, transactions, prepared statements and cursors.
+
+use std::collections::BTreeMap;
+
+use hw_repr::RelationDesc;
+use sqlparser::ast::{DataType, Expr};
+
+use super::resolve::{self, Options};
+use crate::context::StatementContext;
+use crate::error::PlanError;
+use crate::parser::ast::{Ident, Name, SetValue, SqlOption, TransactionModes};
+use crate::parser::position;
+use crate::plan::Plan;
+use crate::query;
+
+/// SET
+pub(crate) fn set(name: &str, value: &SetValue, local: bool) -> Plan {
+    let values = match value {
+        SetValue::Default => None,
+        SetValue::Values(v) => Some(v.clone()),
+    };
+    Plan::SetVariable { name: name.to_owned(), values, local }
+}
+
+/// SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION
+pub(crate) fn set_transaction(session: bool, modes: &TransactionModes) -> Result<Plan, PlanError> {
+    let variable = |name: &str, value: &str| Plan::SetVariable {
+        name: name.to_owned(),
+        values: Some(vec![value.to_owned()]),
+        local: !session,
+    };
+    match (&modes.isolation, modes.read_only) {
+        (Some(_), Some(_)) => {
+            Err(PlanError::unsupported("ISOLATION LEVEL together with READ ONLY or READ WRITE in SET")
+                .with_hint("Write two statements, or give both to BEGIN."))
+        }
+        (Some(level), None) if session => Ok(variable("default_transaction_isolation", level)),
+        (Some(level), None) => Ok(variable("transaction_isolation", level)),
+        (None, Some(read_only)) => {
+            Ok(variable("transaction_read_only", if read_only { "on" } else { "off" }))
+        }
+        (None, None) => Err(PlanError::syntax("SET TRANSACTION needs a mode")),
+    }
+}
+
+/// BEGIN
+pub(crate) fn begin(modes: &TransactionModes) -> Plan {
+    Plan::Begin { read_only: modes.read_only, isolation: modes.isolation.clone() }
+}
+
+/// PREPARE
+pub(crate) fn prepare(
+    scx: &StatementContext<'_>,
+    name: &Ident,
+    types: &[DataType],
+    sql: &str,
+) -> Result<Plan, PlanError> {
+    let types = types.iter().map(|t| query::plan_data_type(scx, t)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Plan::Prepare { name: name.value.clone(), sql: sql.to_owned(), types })
+}
+
+/// EXECUTE
+pub(crate) fn execute(scx: &StatementContext<'_>, name: &Ident, params: &[Expr]) -> Result<Plan, PlanError> {
+    let plan = |e| query::plan_scalar(scx, &RelationDesc::empty(), None, e, None);
+    let params = params.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
+    Ok(Plan::Execute { name: name.value.clone(), params })
+}
+
+/// FETCH
+pub(crate) fn fetch(name: &Ident, count: Option<u64>, options: &[SqlOption]) -> Result<Plan, PlanError> {
+    let mut options = Options::new("FETCH", options)?;
+    let timeout_ms = options.milliseconds("TIMEOUT")?;
+    options.finish()?;
+    Ok(Plan::Fetch { name: name.value.clone(), count, timeout_ms })
+}
+
+/// CREATE DATABASE
+pub(crate) fn create_database(
+    scx: &StatementContext<'_>,
+    name: &Ident,
+    if_not_exists: bool,
+) -> Result<Plan, PlanError> {
+    if scx.catalog.database(&name.value).is_some() && !if_not_exists {
+        return Err(PlanError::new("42P04", format!("database \"{}\" already exists", name.value))
+            .at(position(name.span).unwrap_or(1)));
+    }
+    Ok(Plan::CreateDatabase { name: name.value.clone(), if_not_exists })
+}
+
+/// CREATE SCHEMA
+pub(crate) fn create_schema(
+    scx: &StatementContext<'_>,
+    name: &Name,
+    if_not_exists: bool,
+) -> Result<Plan, PlanError> {
+    let at = name.position();
+    let database = match name.0.as_slice() {
+        [_] => resolve::database(scx, &scx.session.database)?,
+        [database, _] => resolve::database(scx, &database.value).map_err(|e| e.at(at))?,
+        _ => {
+            return Err(
+                PlanError::syntax(format!("improper schema name (too many dotted names): {name}")).at(at)
+            );
+        }
+    };
+    let schema = name.last();
+    if schema.starts_with("pg_") || schema.starts_with("mz_") {
+        return Err(PlanError::new("42939", format!("unacceptable schema name \"{schema}\""))
+            .with_detail("The prefixes \"mz_\" and \"pg_\" are reserved for system schemas.")
+            .at(at));
+    }
+    if scx.catalog.schema(Some(database), schema).is_some() && !if_not_exists {
+        return Err(PlanError::new("42P06", format!("schema \"{schema}\" already exists")).at(at));
+    }
+    Ok(Plan::CreateSchema { database, name: schema.to_owned(), if_not_exists })
+}
+
+/// CREATE ROLE
+pub(crate) fn create_role(
+    scx: &StatementContext<'_>,
+    name: &Ident,
+    options: &[(String, usize)],
+) -> Result<Plan, PlanError> {
+    let at = position(name.span).unwrap_or(1);
+    if name.value.starts_with("mz_") || name.value.starts_with("pg_") || name.value == "public" {
+        return Err(PlanError::new("42939", format!("role name \"{}\" is reserved", name.value)).at(at));
+    }
+    if scx.catalog.role(&name.value).is_some() {
+        return Err(PlanError::new("42710", format!("role \"{}\" already exists", name.value)).at(at));
+    }
+    let mut planned = BTreeMap::new();
+    for (option, at) in options {
+        let (key, value) = match option.as_str() {
+            "INHERIT" => ("inherit", "true"),
+            "LOGIN" => ("login", "true"),
+            "NOLOGIN" => ("login", "false"),
+            "SUPERUSER" => ("superuser", "true"),
+            "NOSUPERUSER" => ("superuser", "false"),
+            other => return Err(PlanError::unsupported(format!("CREATE ROLE option {other}")).at(*at)),
+        };
+        if planned.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(PlanError::syntax("conflicting or redundant options").at(*at));
+        }
+    }
+    Ok(Plan::CreateRole { name: name.value.clone(), options: planned })
+}
