@@ -81,8 +81,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         self.check_not_aborted(prepared.statement.as_ref().map(|s| &s.statement))?;
         let now = i64::try_from(NowFn::system().now_ms()).ok().and_then(CivilTimestamp::from_unix_ms);
         let cx = DecodeContext { timezone: session_timezone(session), now };
-        let row = params::decode(&bind.statement, &bind.param_formats, &bind.params, &prepared.params, &cx)
-            .map_err(|(e, context)| Failure::Statement(e, context))?;
+        let row = params::decode(
+            &bind.portal,
+            &bind.statement,
+            &bind.param_formats,
+            &bind.params,
+            &prepared.params,
+            &cx,
+        )
+        .map_err(|(e, context)| Failure::Statement(e, context))?;
         if let Some(desc) = &prepared.result {
             result_formats(&bind.result_formats, desc.arity())?;
         }

@@ -21,6 +21,7 @@ pub(crate) fn value_error(e: ParseError) -> AdapterError {
 /// # Errors
 /// 08P01 when counts differ, else what is wrong with the value; with the parameter as the error's context.
 pub(crate) fn decode(
+    portal: &str,
     statement: &str,
     codes: &[i16],
     values: &[Option<Bytes>],
@@ -56,13 +57,12 @@ pub(crate) fn decode(
             Some(bytes) => decode_value(bytes, code, typ, cx, &arena),
         };
         packer.push(datum.map_err(|e| {
-            // PostgreSQL counts from 1 here.
-            let context = match value {
-                Some(text) if code == 0 => utf8(text).ok().map(|t| format!(" = '{}'", shortened(t))),
-                _ => None,
+            // The value is left out: it may be a secret.
+            let portal = match portal {
+                "" => "unnamed portal".to_owned(),
+                name => format!("portal \"{name}\""),
             };
-            let context = format!("unnamed portal parameter ${}{}", i + 1, context.unwrap_or_default());
-            (e, Some(context))
+            (e, Some(format!("{portal} parameter ${}", i + 1)))
         })?);
     }
     Ok(row)
@@ -88,15 +88,7 @@ pub(crate) fn decode_text(
     cx: &DecodeContext,
 ) -> Result<Row, AdapterError> {
     let values: Vec<Option<Bytes>> = values.iter().map(|v| v.clone().map(Bytes::from)).collect();
-    decode("", &[], &values, types, cx).map_err(|(e, _)| e)
-}
-
-fn shortened(text: &str) -> String {
-    const SHOWN: usize = 64;
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}...", &text[..at]),
-        None => text.to_owned(),
-    }
+    decode("", "", &[], &values, types, cx).map_err(|(e, _)| e)
 }
 
 #[cfg(test)]
@@ -112,7 +104,7 @@ mod tests {
         types: &[ScalarType],
     ) -> Result<Row, AdapterError> {
         let values: Vec<_> = values.iter().map(|v| v.map(Bytes::from_static)).collect();
-        decode("s", codes, &values, types, &DecodeContext::default()).map_err(|(e, _)| e)
+        decode("p", "s", codes, &values, types, &DecodeContext::default()).map_err(|(e, _)| e)
     }
 
     #[test]
