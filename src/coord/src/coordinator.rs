@@ -80,6 +80,8 @@ pub(crate) enum Message {
     DropSubscribe(GlobalId),
     /// The rows that a DELETE, UPDATE or INSERT … SELECT affects have been read.
     Affected(Box<crate::sequence::dml::Affected>),
+    /// What a statement had to wait for has been written.
+    Resume(Box<(ExecuteContext, hw_sql::Plan, hw_repr::Row)>),
     /// A waiting read was cancelled or timed out.
     ReadAbandoned(u64),
 }
@@ -194,6 +196,10 @@ impl Coordinator {
             Message::CancelPeek(cluster, uuid) => self.controller.cancel_peek(cluster, uuid),
             Message::DropSubscribe(id) => self.controller.drop_subscribe(id),
             Message::Affected(affected) => self.affected(*affected),
+            Message::Resume(resume) => {
+                let (ctx, plan, params) = *resume;
+                Box::pin(self.sequence(ctx, plan, params)).await;
+            }
             Message::ReadAbandoned(seq) => self.abandon_read(seq),
         }
     }

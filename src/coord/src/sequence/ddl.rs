@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hw_catalog::{BuiltinUpdate, CatalogError, Op};
 use hw_persist::ShardId;
 use hw_repr::{ClusterId, Diff, GlobalId, ReplicaId, Row};
+use hw_sql::ItemKind;
 use hw_sql::plan::{ItemDefinition, NewItem, ObjectId, Plan};
 
 use crate::coordinator::{Coordinator, ExecuteContext};
@@ -75,6 +76,9 @@ impl Coordinator {
                 Ok(("CREATE ROLE".into(), updates))
             }
             Plan::CreateCluster { name, size, replication_factor, replicas, if_not_exists } => {
+                let clusters = hw_sql::Catalog::clusters(&*self.catalog.state());
+                let current = clusters.iter().filter(|c| matches!(c.id, ClusterId::User(_))).count();
+                self.check_limit("cluster", "max_clusters", current, 1)?;
                 let id = self.catalog.allocate_cluster_id();
                 let mut ops = vec![Op::CreateCluster { id, name, owner, size: size.clone(), replication_factor }];
                 let managed = size.iter().flat_map(|s| (1..=replication_factor).map(move |n| (format!("r{n}"), s.clone())));
@@ -107,6 +111,7 @@ impl Coordinator {
                 Ok(("CREATE CLUSTER REPLICA".into(), updates))
             }
             Plan::CreateSecret { item, value, if_not_exists } => {
+                self.check_limits(&[ItemKind::Secret])?;
                 let (op, id) = self.create_op(item, session);
                 let result = self.transact(vec![op, Op::SetSecret { id, value }]).await;
                 lenient(session, result, if_not_exists, "42710").map(|u| ("CREATE SECRET".into(), u))
@@ -174,6 +179,36 @@ impl Coordinator {
         Ok((tag.to_owned(), updates))
     }
 
+    /// Checks the system's limits on how many objects of a kind there may be.
+    fn check_limits(&self, new: &[ItemKind]) -> Result<(), AdapterError> {
+        const LIMITS: [(ItemKind, &str); 4] = [
+            (ItemKind::Table, "max_tables"),
+            (ItemKind::Source, "max_sources"),
+            (ItemKind::MaterializedView, "max_materialized_views"),
+            (ItemKind::Secret, "max_secrets"),
+        ];
+        for (kind, name) in LIMITS {
+            let wanted = new.iter().filter(|k| **k == kind).count();
+            if wanted > 0 {
+                let state = self.catalog.state();
+                let current = state.items().filter(|i| i.id.is_user() && i.kind() == kind).count();
+                self.check_limit(&kind.to_string(), name, current, wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_limit(&self, what: &str, name: &str, current: usize, new: usize) -> Result<(), AdapterError> {
+        let set = hw_sql::Catalog::system_parameter(&*self.catalog.state(), name);
+        let default = crate::vars::lookup(name).map_or("0", |v| v.default).to_owned();
+        let limit: usize = set.unwrap_or(default).parse().unwrap_or(usize::MAX);
+        if current + new <= limit {
+            return Ok(());
+        }
+        Err(AdapterError::new("54000", format!("creating {what} would violate {name} limit (desired: {}, limit: {limit}, current: {current})", current + new))
+            .with_hint("Drop an existing object or have the limit raised with ALTER SYSTEM SET."))
+    }
+
     fn workers_of_size(&self, size: &str) -> Result<usize, AdapterError> {
         let state = self.catalog.state();
         state.workers_of_size(size).ok_or_else(|| {
@@ -220,6 +255,8 @@ impl Coordinator {
         for item in &items {
             check_materializable(&item.definition)?;
         }
+        let new: Vec<ItemKind> = items.iter().map(|i| i.definition.kind()).collect();
+        self.check_limits(&new)?;
         let mut ops = Vec::new();
         if let Some(id) = replace {
             ops.push(Op::DropObjects(vec![ObjectId::Item(id)]));

@@ -5,7 +5,7 @@ use hw_sql::parser::{ParsedStatement, Statement};
 use hw_sql::plan::{CopySource, Plan};
 use hw_sql::{PlanError, StatementContext};
 
-use crate::coordinator::{Coordinator, ExecuteContext};
+use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::error::AdapterError;
 use crate::session::{Portal, PreparedStatement, Session, TransactionOps};
 
@@ -114,7 +114,21 @@ impl Coordinator {
 
     /// Carries out a plan.
     pub(crate) async fn sequence(&mut self, mut ctx: ExecuteContext, plan: Plan, params: Row) {
-        if let Err(e) = check_transaction(&mut ctx.session, classify(&plan)) {
+        let class = classify(&plan);
+        if let Some(writes) = take_pending_writes(&mut ctx.session, class) {
+            // What an implicit transaction has inserted is written before a statement that has to see it, or to be alone.
+            let messages = self.messages.clone();
+            return self.write(
+                writes,
+                Some(Box::new(move |_, result| match result {
+                    Ok(_) => {
+                        let _gone = messages.send(Message::Resume(Box::new((ctx, plan, params))));
+                    }
+                    Err(e) => ctx.retire(Err(e)),
+                })),
+            );
+        }
+        if let Err(e) = check_transaction(&mut ctx.session, class) {
             return ctx.retire(Err(e));
         }
         match plan {
@@ -180,6 +194,28 @@ pub(crate) fn placed(mut e: PlanError, statement: &ParsedStatement) -> AdapterEr
     e.into()
 }
 
+/// In a query string of several statements without BEGIN, a statement that cannot share a transaction with those before it begins
+/// a new one; the insertions that are thereby to be written first are returned.
+fn take_pending_writes(session: &mut Session, class: Class) -> Option<Writes> {
+    let transaction = session.transaction.as_mut().filter(|t| !t.explicit)?;
+    let compatible = matches!(
+        (class, &transaction.ops),
+        (Class::Neutral | Class::End, _)
+            | (_, TransactionOps::None)
+            | (Class::Insert, TransactionOps::Writes(_))
+            | (Class::Read, TransactionOps::Reads { .. })
+    );
+    if compatible {
+        return None;
+    }
+    match std::mem::take(&mut transaction.ops) {
+        TransactionOps::Writes(writes) if !writes.is_empty() => Some(writes),
+        _ => None,
+    }
+}
+
+type Writes = std::collections::BTreeMap<GlobalId, Vec<(Row, hw_repr::Diff)>>;
+
 /// Checks that a transaction may still do such a thing.
 fn check_transaction(session: &mut Session, class: Class) -> Result<(), AdapterError> {
     let Some(transaction) = &mut session.transaction else { return Ok(()) };
@@ -187,7 +223,7 @@ fn check_transaction(session: &mut Session, class: Class) -> Result<(), AdapterE
         Err(AdapterError::new("25000", format!("transaction in {what} mode"))
             .with_hint("A transaction either reads, or inserts, or consists of one other statement."))
     };
-    let alone = transaction.explicit || transaction.statements > 1;
+    let alone = transaction.explicit;
     match (class, &transaction.ops) {
         (Class::Neutral | Class::End, _) => Ok(()),
         (Class::Insert | Class::Single, _) if transaction.read_only => {

@@ -194,9 +194,13 @@ async fn cancel_ends_a_subscribe_and_a_copy() {
 async fn ctrl_c_in_psql_cancels() {
     let server = Headwater::start().await;
     server.psql().must("CREATE TABLE t (a int); INSERT INTO t VALUES (7);");
-    let mut child = server
-        .psql()
-        .command()
+    // psql holds back what it prints into a pipe until there is much of it; stdbuf makes it print by lines.
+    let psql = server.psql().command();
+    let mut child = std::process::Command::new("stdbuf")
+        .arg("-oL")
+        .arg(psql.get_program())
+        .args(psql.get_args())
+        .envs(psql.get_envs().filter_map(|(k, v)| Some((k, v?))))
         .args(["-c", "COPY (SUBSCRIBE t) TO STDOUT", "-c", "SELECT 'after'"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
