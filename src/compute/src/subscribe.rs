@@ -48,7 +48,7 @@ pub(crate) fn subscribe(
                 return;
             };
             oks.for_each(|_, data| p.rows.extend(data.drain(..).filter(|u| p.config.wants(u.1))));
-            errs.for_each(|_, data| p.errs.extend(data.drain(..)));
+            errs.for_each(|_, data| p.errs.append(data));
             let upper = frontiers.iter().filter_map(|f| f.frontier().first().copied()).min();
             if let Some(batch) = p.take(upper) {
                 let ended = batch.upper.is_none();

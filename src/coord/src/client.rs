@@ -28,12 +28,16 @@ pub struct StartupRequest {
 }
 
 /// Rows in batches, as they come. Dropping it ends what makes them.
-pub struct RowStream(Pin<Box<dyn Stream<Item = Result<Vec<Row>, AdapterError>> + Send>>);
+///
+/// The lock is never contended; it makes the stream shareable, which a session that holds one (a cursor) has to be.
+pub struct RowStream(parking_lot::Mutex<Batches>);
+
+type Batches = Pin<Box<dyn Stream<Item = Result<Vec<Row>, AdapterError>> + Send>>;
 
 impl RowStream {
     /// A stream of batches.
     pub fn new(stream: impl Stream<Item = Result<Vec<Row>, AdapterError>> + Send + 'static) -> Self {
-        RowStream(Box::pin(stream))
+        RowStream(parking_lot::Mutex::new(Box::pin(stream)))
     }
 
     /// A stream of rows that are there already.
@@ -43,7 +47,7 @@ impl RowStream {
 
     /// The next batch; `None` at the end; nothing comes after an error. Safe to cancel.
     pub async fn next(&mut self) -> Option<Result<Vec<Row>, AdapterError>> {
-        self.0.next().await
+        self.0.get_mut().next().await
     }
 }
 

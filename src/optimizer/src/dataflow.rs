@@ -37,7 +37,7 @@ pub fn optimize_dataflow(
     let keep: Vec<GlobalId> = exports.values().map(|e| e.on_id).collect();
     let objects = inline_views(objects, &keep);
     let exported: Vec<GlobalId> = exports.keys().copied().collect();
-    let objects = optimize_objects(objects, context, &exported)?;
+    let objects = optimize_objects(objects, context, &exported, false)?;
     lower_dataflow(name, objects, exports, context, false)
 }
 
@@ -46,6 +46,7 @@ pub(crate) fn optimize_objects(
     objects: Vec<(GlobalId, MirRelationExpr)>,
     context: &dyn DataflowContext,
     exported: &[GlobalId],
+    one_shot: bool,
 ) -> Result<Vec<(GlobalId, MirRelationExpr)>, OptimizerError> {
     let built: Vec<GlobalId> = objects.iter().map(|(id, _)| *id).collect();
     let mut out = Vec::with_capacity(objects.len());
@@ -54,7 +55,7 @@ pub(crate) fn optimize_objects(
             true => vec![],
             false => usable_indexes(context, id, exported),
         };
-        out.push((id, optimize_object(expr, context, &indexes)?));
+        out.push((id, optimize_object(expr, context, &indexes, one_shot)?));
     }
     Ok(out)
 }
@@ -76,7 +77,7 @@ pub(crate) fn lower_dataflow(
     objects: Vec<(GlobalId, MirRelationExpr)>,
     exports: BTreeMap<GlobalId, DataflowExport>,
     context: &dyn DataflowContext,
-    bindable: bool,
+    one_shot: bool,
 ) -> Result<DataflowPlan, OptimizerError> {
     let exported: Vec<GlobalId> = exports.keys().copied().collect();
     let import = |id: GlobalId| -> Option<Binding> {
@@ -92,7 +93,7 @@ pub(crate) fn lower_dataflow(
         }
         Some(Binding { keys, raw: false, import: Some(id) })
     };
-    let mut lowerer = Lowerer { bindings: BTreeMap::new(), used: BTreeMap::new(), import: &import, bindable };
+    let mut lowerer = Lowerer { bindings: BTreeMap::new(), used: BTreeMap::new(), import: &import, one_shot };
     let mut lir = DataflowDescription::new(name);
     for (id, expr) in &objects {
         let mut lowered = lowerer.lower(expr)?;
@@ -187,7 +188,8 @@ fn visit_gets(plan: &mut Lir, f: &mut dyn FnMut(Id, &mut GetAccess)) {
     });
 }
 
-fn lir_children_mut(plan: &mut Lir) -> Vec<&mut Lir> {
+/// The direct inputs.
+pub(crate) fn lir_children_mut(plan: &mut Lir) -> Vec<&mut Lir> {
     match plan {
         Lir::Constant { .. } | Lir::Get { .. } => vec![],
         Lir::Let { value, body, .. } => vec![value, body],

@@ -96,19 +96,24 @@ pub(crate) fn next_local(expr: &MirRelationExpr) -> u64 {
     next
 }
 
-/// Gives each binding of the plan a new name.
+/// Gives each binding of the plan a new name. Names that are bound elsewhere stay.
 pub(crate) fn rename_locals(expr: &mut MirRelationExpr, next: &mut u64) {
     let mut names: BTreeMap<LocalId, LocalId> = BTreeMap::new();
-    let mut fresh = |id: &mut LocalId| {
-        let new = *names.entry(*id).or_insert_with(|| {
+    expr.visit_post(&mut |e| {
+        let ids: &[LocalId] = match e {
+            MirRelationExpr::Let { id, .. } => std::slice::from_ref(id),
+            MirRelationExpr::LetRec { ids, .. } => ids,
+            _ => &[],
+        };
+        for id in ids {
+            names.insert(*id, LocalId(*next));
             *next += 1;
-            LocalId(*next - 1)
-        });
-        *id = new;
-    };
+        }
+    });
+    let rename = |id: &mut LocalId| *id = names.get(id).copied().unwrap_or(*id);
     expr.visit_mut_post(&mut |e| match e {
-        MirRelationExpr::Let { id, .. } | MirRelationExpr::Get { id: Id::Local(id), .. } => fresh(id),
-        MirRelationExpr::LetRec { ids, .. } => ids.iter_mut().for_each(&mut fresh),
+        MirRelationExpr::Let { id, .. } | MirRelationExpr::Get { id: Id::Local(id), .. } => rename(id),
+        MirRelationExpr::LetRec { ids, .. } => ids.iter_mut().for_each(rename),
         _ => {}
     });
 }

@@ -7,10 +7,13 @@
 //! * [`optimize_dataflow`]: objects to a dataflow. [`optimize_peek`]: a one-off query to a constant, a read of something
 //!   that exists, or a dataflow.
 //! * [`optimize_local`]: the transforms that need no knowledge of other objects.
+//! * [`bind_time`]: the time of a one-off query, once it is chosen, in its plan.
 //! * [`explain_mir`], [`explain_peek`]: plans as text.
 //!
 //! What the optimizer knows of existing objects comes through [`DataflowContext`].
 
+mod analysis;
+mod bind_time;
 mod context;
 mod dataflow;
 mod error;
@@ -20,7 +23,11 @@ mod literal;
 mod lower;
 mod peek;
 mod stage;
+#[cfg(test)]
+mod tests;
+mod transform;
 
+pub use bind_time::bind_time;
 pub use context::{DataflowContext, DurableInfo};
 pub use dataflow::{DataflowPlan, optimize_dataflow};
 pub use error::OptimizerError;

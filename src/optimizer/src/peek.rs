@@ -66,7 +66,7 @@ pub(crate) fn peek_objects(
 ) -> Result<Vec<(GlobalId, MirRelationExpr)>, OptimizerError> {
     views.push((result, expr));
     let objects = inline_views(views, &[result]);
-    optimize_objects(objects, context, &[index])
+    optimize_objects(objects, context, &[index], true)
 }
 
 /// Chooses how the query is answered.

@@ -1,10 +1,13 @@
 //! The stages of a plan, each a type of its own, so that none can be skipped.
 
+use std::collections::BTreeMap;
+
 use hw_expr::{MirRelationExpr, MirScalarExpr};
 use hw_repr::GlobalId;
 
 use crate::context::DataflowContext;
 use crate::error::OptimizerError;
+use crate::{analysis, transform};
 
 /// A plan to which all transforms have been applied that need no knowledge of other objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,15 +29,25 @@ impl LocallyOptimizedMir {
 ///
 /// # Errors
 /// When the plan breaks an invariant.
-pub fn optimize_local(expr: MirRelationExpr) -> Result<LocallyOptimizedMir, OptimizerError> {
+pub fn optimize_local(mut expr: MirRelationExpr) -> Result<LocallyOptimizedMir, OptimizerError> {
+    transform::optimize_logical(&mut expr);
     Ok(LocallyOptimizedMir(expr))
 }
 
-/// Applies the logical transforms, then those that choose how.
+/// Applies the logical transforms, then those that choose how. `one_shot` is for plans that run for one time only.
 pub(crate) fn optimize_object(
     expr: MirRelationExpr,
-    _context: &dyn DataflowContext,
-    _indexes: &dyn Fn(GlobalId) -> Vec<(GlobalId, Vec<MirScalarExpr>)>,
+    context: &dyn DataflowContext,
+    indexes: &dyn Fn(GlobalId) -> Vec<(GlobalId, Vec<MirScalarExpr>)>,
+    one_shot: bool,
 ) -> Result<MirRelationExpr, OptimizerError> {
-    Ok(optimize_local(expr)?.into_expr())
+    let mut expr = optimize_local(expr)?.into_expr();
+    transform::eliminate_common_subexpressions(&mut expr);
+    transform::normalize_lets::apply(&mut expr);
+    transform::join_implementation::apply(&mut expr, indexes, one_shot);
+    transform::fusion_once(&mut expr);
+    transform::eliminate_common_subexpressions(&mut expr);
+    let durable = |id: GlobalId| context.durable(id).is_some_and(|d| d.monotonic);
+    analysis::mark_monotonic(&mut expr, &durable, &mut BTreeMap::new());
+    Ok(expr)
 }

@@ -33,6 +33,18 @@ impl ShardId {
     }
 }
 
+impl From<Uuid> for ShardId {
+    fn from(uuid: Uuid) -> Self {
+        ShardId(uuid)
+    }
+}
+
+impl From<ShardId> for Uuid {
+    fn from(shard: ShardId) -> Self {
+        shard.0
+    }
+}
+
 impl fmt::Display for ShardId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s{}", self.0)

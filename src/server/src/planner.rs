@@ -6,6 +6,7 @@ use hw_catalog::ItemPlanner;
 use hw_expr::HirRelationExpr;
 use hw_repr::{GlobalId, RelationDesc};
 use hw_sql::context::SessionInfo;
+use hw_sql::parser::Statement;
 use hw_sql::{Catalog, ItemDefinition, PlanError, StatementContext};
 
 /// The planner that the catalog is given: `hw-sql`.
@@ -31,8 +32,10 @@ impl ItemPlanner for SqlPlanner {
         let statement = statement.ok_or_else(|| PlanError::syntax("a built-in view needs a query"))?;
         let session = SessionInfo::default();
         let scx = StatementContext::new(catalog, &session, &statement.extensions);
-        let query = statement.statement.as_query().ok_or_else(|| PlanError::syntax("a built-in view is a query"))?;
-        let (expr, desc) = hw_sql::query::plan_view_query(&scx, query)?;
+        let Statement::Select(select) = &statement.statement else {
+            return Err(PlanError::syntax("a built-in view is a query"));
+        };
+        let (expr, desc) = hw_sql::query::plan_view_query(&scx, &select.query.query)?;
         Ok((expr, desc, scx.uses.into_inner()))
     }
 }

@@ -108,7 +108,8 @@ async fn start_environment(
     metrics: &MetricsRegistry,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Client> {
-    let persist = PersistServer::open(&data_dir.db(), PersistConfig::default(), metrics);
+    let db = data_dir.db();
+    let persist = PersistServer::open(&db, PersistConfig::default(), metrics);
     let persist = persist.await.context("cannot open storage")?;
     let persist_socket = data_dir.run().join("persist.sock");
     let listener = UnixListener::bind(&persist_socket)?;

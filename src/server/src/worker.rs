@@ -64,9 +64,10 @@ async fn serve(args: WorkerArgs) -> anyhow::Result<()> {
             persist: persist.clone(),
             runtime: tokio::runtime::Handle::current(),
             metrics: MetricsRegistry::new(),
+            fatal: hw_compute::Fatal::abort(),
         },
         rx,
-    );
+    )?;
     let (source_tx, mut source_responses) = mpsc::channel(1024);
     let mut sources = Sources { persist, responses: source_tx, running: BTreeMap::new() };
     let mut session: Option<ServerSession> = None;

@@ -27,13 +27,83 @@ pub fn quote_ident(s: &str) -> String {
 /// Words that cannot be identifiers unless quoted (PostgreSQL manual, appendix C, reserved).
 pub fn is_reserved(word: &str) -> bool {
     const RESERVED: &[&str] = &[
-        "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",
-        "collate", "column", "constraint", "create", "current_catalog", "current_date", "current_role", "current_time",
-        "current_timestamp", "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except",
-        "false", "fetch", "for", "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into",
-        "lateral", "leading", "limit", "localtime", "localtimestamp", "not", "null", "offset", "on", "only", "or", "order",
-        "placing", "primary", "references", "returning", "select", "session_user", "some", "symmetric", "table", "then", "to",
-        "trailing", "true", "union", "unique", "user", "using", "variadic", "when", "where", "window", "with",
+        "all",
+        "analyse",
+        "analyze",
+        "and",
+        "any",
+        "array",
+        "as",
+        "asc",
+        "asymmetric",
+        "both",
+        "case",
+        "cast",
+        "check",
+        "collate",
+        "column",
+        "constraint",
+        "create",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "default",
+        "deferrable",
+        "desc",
+        "distinct",
+        "do",
+        "else",
+        "end",
+        "except",
+        "false",
+        "fetch",
+        "for",
+        "foreign",
+        "from",
+        "grant",
+        "group",
+        "having",
+        "in",
+        "initially",
+        "intersect",
+        "into",
+        "lateral",
+        "leading",
+        "limit",
+        "localtime",
+        "localtimestamp",
+        "not",
+        "null",
+        "offset",
+        "on",
+        "only",
+        "or",
+        "order",
+        "placing",
+        "primary",
+        "references",
+        "returning",
+        "select",
+        "session_user",
+        "some",
+        "symmetric",
+        "table",
+        "then",
+        "to",
+        "trailing",
+        "true",
+        "union",
+        "unique",
+        "user",
+        "using",
+        "variadic",
+        "when",
+        "where",
+        "window",
+        "with",
     ];
     RESERVED.binary_search(&word).is_ok()
 }
@@ -73,7 +143,8 @@ impl StatementContext<'_> {
     pub fn resolve_schema_for_create(&self, qualifiers: &[String]) -> Result<SchemaId, PlanError> {
         match qualifiers {
             [] => {
-                let database = self.current_database().ok_or_else(|| unknown_database(&self.session.database))?;
+                let database =
+                    self.current_database().ok_or_else(|| unknown_database(&self.session.database))?;
                 let mut found = self.session.search_path.iter();
                 found.find_map(|s| self.catalog.schema(Some(database), s)).ok_or_else(|| {
                     PlanError::new("3F000", "no schema has been selected to create in")
@@ -97,7 +168,10 @@ impl StatementContext<'_> {
                 let own = self.catalog.schema(Some(id), schema);
                 own.or_else(|| self.catalog.schema(None, schema)).ok_or_else(|| unknown(&parts.join(".")))
             }
-            _ => Err(PlanError::syntax(format!("improper qualified name (too many dotted names): {}", parts.join(".")))),
+            _ => Err(PlanError::syntax(format!(
+                "improper qualified name (too many dotted names): {}",
+                parts.join(".")
+            ))),
         }
     }
 

@@ -58,7 +58,8 @@ const FIRST_USER_OID: u32 = 20_000;
 
 /// The id counters of a new environment.
 pub(crate) fn first_counters() -> proto::Counters {
-    proto::Counters { oid: FIRST_USER_OID, ..proto::Counters::default() }
+    // The first cluster is made with its number, see `first_objects`.
+    proto::Counters { oid: FIRST_USER_OID, cluster: 1, ..proto::Counters::default() }
 }
 
 /// What a new environment has.

@@ -190,17 +190,13 @@ where
             while let Some(reading) = queue.front_mut() {
                 let capability = reading.ok_capability.clone();
                 let mut session = ok_output.session(&capability);
-                let done = read_some::<T, Tr, D>(
-                    reading,
-                    literal.as_ref(),
-                    &mut fuel,
-                    &mut |key, val, time, diff| {
+                let done =
+                    read_some::<T, Tr>(reading, literal.as_ref(), &mut fuel, &mut |key, val, time, diff| {
                         logic(key, val, time, diff, &mut oks, &mut errs);
                         if !oks.is_empty() {
                             session.give_iterator(oks.drain(..));
                         }
-                    },
-                );
+                    });
                 drop(session);
                 if !errs.is_empty() {
                     err_output.session(&reading.err_capability).give_iterator(errs.drain(..));
@@ -219,7 +215,7 @@ where
 }
 
 /// Reads until the batch or the fuel is at its end; returns whether the batch is.
-fn read_some<T: RenderTime, Tr: RowTrace<T>, D>(
+fn read_some<T: RenderTime, Tr: RowTrace<T>>(
     reading: &mut Reading<T, Tr>,
     literal: Option<&Row>,
     fuel: &mut usize,

@@ -8,7 +8,9 @@
 //!
 //! 1. An update waits until the arrangement is complete for the comparison: until no element of its frontier compares as
 //!    above. The total order extends the partial one, so no later update does either.
-//! 2. The trace is compacted only to times stepped back from all initial times that may still be looked up: a compacted
+//! 2. What waits holds capabilities for its own initial times only. In a loop the arrangement depends on the output, so that
+//!    a capability kept from an earlier time would hold back what is waited for.
+//! 3. The trace is compacted only to times stepped back from all initial times that may still be looked up: a compacted
 //!    time compares with those as the original did, and joins with them to the same.
 
 use std::collections::VecDeque;
@@ -158,9 +160,14 @@ fn admit<T: RenderTime>(
             .into_iter()
             .partition(|((_, _, initial), _, _)| !frontier.iter().any(|t| counts(t, initial, strict)));
         if !later.is_empty() {
+            // Capabilities no earlier than what waits: in a loop, an earlier one could hold back what is waited for.
+            let mut initials = Antichain::new();
+            for ((_, _, initial), _, _) in &later {
+                initials.insert_ref(initial);
+            }
             waiting.push(Work {
-                ok_capability: work.ok_capability.clone(),
-                err_capability: work.err_capability.clone(),
+                ok_capability: initials.iter().map(|t| work.ok_capability.delayed(t)).collect(),
+                err_capability: initials.iter().map(|t| work.err_capability.delayed(t)).collect(),
                 updates: later,
             });
         }

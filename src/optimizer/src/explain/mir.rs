@@ -164,5 +164,10 @@ fn attributes(e: &MirRelationExpr, options: &ExplainOptions) -> String {
             .collect();
         parts.push(format!("types: \"({})\"", types.join(", ")));
     }
+    if options.with.contains("keys") {
+        let keys: Vec<String> =
+            crate::analysis::keys(e).into_iter().map(|k| format!("[{}]", columns(k))).collect();
+        parts.push(format!("keys: \"({})\"", keys.join(", ")));
+    }
     if parts.is_empty() { String::new() } else { format!(" // {{ {} }}", parts.join(", ")) }
 }

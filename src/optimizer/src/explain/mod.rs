@@ -1,6 +1,8 @@
 //! EXPLAIN: plans as text, one node per line, inputs indented below it; or as JSON.
 
 mod lir;
+#[cfg(test)]
+pub(crate) use lir::dataflow_text;
 mod mir;
 mod scalar;
 

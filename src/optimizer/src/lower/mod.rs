@@ -18,8 +18,7 @@ use hw_repr::{GlobalId, Row};
 use crate::error::OptimizerError;
 use crate::literal::literal_keys;
 
-pub(crate) use join::null_safe_equal;
-pub(crate) use mfp::{demand, extract_mfp, permute_input};
+pub(crate) use mfp::extract_mfp;
 
 /// A plan and what its result offers.
 pub(crate) struct Lowered {
@@ -57,8 +56,9 @@ pub(crate) struct Lowerer<'a> {
     pub(crate) used: BTreeMap<GlobalId, BTreeSet<Key>>,
     /// Imports that are not built here, to be bound when first met.
     pub(crate) import: &'a dyn Fn(GlobalId) -> Option<Binding>,
-    /// Whether `mz_now()` can be replaced before the plan runs.
-    pub(crate) bindable: bool,
+    /// Whether the plan runs for one time only: `mz_now()` can be replaced before it runs, and nothing needs to be cheap to
+    /// change.
+    pub(crate) one_shot: bool,
 }
 
 impl Lowerer<'_> {
@@ -71,7 +71,7 @@ impl Lowerer<'_> {
     }
 
     fn plan(&self, mfp: MapFilterProject) -> Result<MfpPlan, OptimizerError> {
-        mfp::plan_mfp(mfp, self.bindable)
+        mfp::plan_mfp(mfp, self.one_shot)
     }
 
     /// Lowers a node that is no map, filter or projection, under these.
@@ -151,7 +151,8 @@ impl Lowerer<'_> {
             }
             MirRelationExpr::Reduce { input, group_key, aggregates, monotonic, expected_group_size } => {
                 let input = self.lower_read(input)?;
-                let plan = reduce::plan_reduce(aggregates, *monotonic, *expected_group_size)?;
+                let size = if self.one_shot { Some(0) } else { *expected_group_size };
+                let plan = reduce::plan_reduce(aggregates, *monotonic, size)?;
                 let keys = vec![(0..group_key.len()).map(MirScalarExpr::Column).collect()];
                 let plan = Lir::Reduce {
                     input_arity: input.arity,
@@ -182,7 +183,11 @@ impl Lowerer<'_> {
                     offset: *offset,
                     column_types,
                     monotonic: *monotonic,
-                    buckets: if *monotonic { vec![] } else { reduce::buckets(*expected_group_size) },
+                    buckets: if *monotonic || self.one_shot {
+                        vec![]
+                    } else {
+                        reduce::buckets(*expected_group_size)
+                    },
                 };
                 Ok(Lowered::collection(Lir::TopK { input: Box::new(input.plan), plan }, arity))
             }

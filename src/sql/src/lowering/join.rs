@@ -56,11 +56,8 @@ impl Lowerer {
         let needs = self.needs(right, depth + 1);
         let rel = self.relation(left, outer, depth)?;
         let (left_arity, right_arity) = (rel.arity(), right.arity());
-        let cx = Cx {
-            places: outer.places.clone(),
-            own: (prefix..left_arity + right_arity).collect(),
-            depth,
-        };
+        let cx =
+            Cx { places: outer.places.clone(), own: (prefix..left_arity + right_arity).collect(), depth };
         if kind == JoinKind::Inner && needs.is_empty() {
             let right = self.relation(right, &Outer::unit(), depth + 1)?;
             return self.filter(rel.product(right), std::slice::from_ref(on), &cx);
@@ -95,7 +92,9 @@ impl Lowerer {
         let types = r.column_types();
         let nulls: Vec<MirScalarExpr> =
             types[keys.len()..].iter().map(|t| MirScalarExpr::null(t.scalar_type.clone())).collect();
-        if let Some((pairs, right_only)) = equi_condition(on, cx, l.arity, &l.rel.column_types(), &types[keys.len()..]) {
+        if let Some((pairs, right_only)) =
+            equi_condition(on, cx, l.arity, &l.rel.column_types(), &types[keys.len()..])
+        {
             // The right side's columns lie behind its keys.
             let shift = |mut e: MirScalarExpr| {
                 e.permute_map(|c| c - l.arity + keys.len());
@@ -107,7 +106,12 @@ impl Lowerer {
                 let joined = this.filter(joined, std::slice::from_ref(on), cx)?;
                 let pairs: Vec<KeyPair> = pairs.into_iter().map(|(a, b)| (a, shift(b))).collect();
                 let partners = key_values(r, keys.len(), pairs.iter().map(|(_, b)| b.clone()).collect());
-                let lone = without_partners(&l, keys, &pairs.into_iter().map(|(a, _)| a).collect::<Vec<_>>(), partners);
+                let lone = without_partners(
+                    &l,
+                    keys,
+                    &pairs.into_iter().map(|(a, _)| a).collect::<Vec<_>>(),
+                    partners,
+                );
                 Ok(joined.union(lone.map(nulls)))
             });
         }
@@ -163,10 +167,14 @@ impl Lowerer {
                                 e.permute_map(|c| c - left_arity + prefix);
                                 e
                             };
-                            let (a, b): (Vec<_>, Vec<_>) = pairs.into_iter().map(|(a, b)| (a, shift(b))).unzip();
+                            let (a, b): (Vec<_>, Vec<_>) =
+                                pairs.into_iter().map(|(a, b)| (a, shift(b))).unzip();
                             let right_keys = key_values(r.rel.clone(), prefix, b.clone());
                             let left_keys = key_values(l.rel.clone(), prefix, a.clone());
-                            (without_partners(&l, &keys, &a, right_keys), without_partners(&r, &keys, &b, left_keys))
+                            (
+                                without_partners(&l, &keys, &a, right_keys),
+                                without_partners(&r, &keys, &b, left_keys),
+                            )
                         }
                         None => {
                             let of_left = joined.clone().project((0..left_arity).collect()).distinct();

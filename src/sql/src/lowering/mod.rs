@@ -195,7 +195,8 @@ fn join_on_keys(
     right: MirRelationExpr,
     right_arity: usize,
 ) -> MirRelationExpr {
-    let equal = |(i, k): (usize, &usize)| vec![MirScalarExpr::Column(*k), MirScalarExpr::Column(left_arity + i)];
+    let equal =
+        |(i, k): (usize, &usize)| vec![MirScalarExpr::Column(*k), MirScalarExpr::Column(left_arity + i)];
     let equivalences = keys.iter().enumerate().map(equal).collect();
     let joined = MirRelationExpr::join(vec![left, right], equivalences);
     if keys.is_empty() {

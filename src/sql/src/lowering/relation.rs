@@ -77,7 +77,9 @@ impl Lowerer {
                 let cx = Cx { places: outer.places.clone(), own: (prefix..arity).collect(), depth };
                 self.filter(rel, predicates, &cx)?
             }
-            HirRelationExpr::Join { left, right, on, kind } => self.join(left, right, on, *kind, outer, depth)?,
+            HirRelationExpr::Join { left, right, on, kind } => {
+                self.join(left, right, on, *kind, outer, depth)?
+            }
             HirRelationExpr::Reduce { input, group_key, aggregates, expected_group_size } => {
                 self.reduce(input, group_key, aggregates, *expected_group_size, outer, depth)?
             }
@@ -317,8 +319,14 @@ impl Lowerer {
         })
     }
 
-    fn top_k(&mut self, expr: &HirRelationExpr, outer: &Outer, depth: usize) -> Result<MirRelationExpr, PlanError> {
-        let HirRelationExpr::TopK { input, group_key, order_key, limit, offset, expected_group_size } = expr else {
+    fn top_k(
+        &mut self,
+        expr: &HirRelationExpr,
+        outer: &Outer,
+        depth: usize,
+    ) -> Result<MirRelationExpr, PlanError> {
+        let HirRelationExpr::TopK { input, group_key, order_key, limit, offset, expected_group_size } = expr
+        else {
             return Err(broken("no top-k"));
         };
         let prefix = outer.arity;

@@ -52,7 +52,9 @@ impl Lowerer {
                 HirScalarExpr::Column(c) => Ok(Some(MirScalarExpr::Column(cx.place(*c)?))),
                 HirScalarExpr::Exists(r) => Ok(Some(self.attach_exists(r, rel, cx)?)),
                 HirScalarExpr::Select(r) => Ok(Some(self.attach_select(r, rel, cx)?)),
-                HirScalarExpr::Windowing(_) => Err(broken("a window function below the top of an expression")),
+                HirScalarExpr::Windowing(_) => {
+                    Err(broken("a window function below the top of an expression"))
+                }
                 _ => Ok(None),
             })
         })
@@ -89,7 +91,8 @@ fn lower_with(e: &HirScalarExpr, special: &mut Special<'_>) -> Result<MirScalarE
         if let Some(done) = special(e)? {
             return Ok(done);
         }
-        let mut all = |v: &[HirScalarExpr]| v.iter().map(|e| lower_with(e, special)).collect::<Result<Vec<_>, _>>();
+        let mut all =
+            |v: &[HirScalarExpr]| v.iter().map(|e| lower_with(e, special)).collect::<Result<Vec<_>, _>>();
         Ok(match e {
             HirScalarExpr::Parameter(n, _) => return Err(unbound(*n)),
             HirScalarExpr::Literal(row, typ) => MirScalarExpr::Literal(Ok(row.clone()), typ.clone()),
@@ -108,7 +111,9 @@ fn lower_with(e: &HirScalarExpr, special: &mut Special<'_>) -> Result<MirScalarE
             HirScalarExpr::Column(_)
             | HirScalarExpr::Exists(_)
             | HirScalarExpr::Select(_)
-            | HirScalarExpr::Windowing(_) => return Err(broken("an expression that was to be lowered specially")),
+            | HirScalarExpr::Windowing(_) => {
+                return Err(broken("an expression that was to be lowered specially"));
+            }
         })
     })
 }

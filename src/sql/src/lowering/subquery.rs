@@ -94,7 +94,8 @@ impl Lowerer {
             }
             let arity = outer.arity;
             let typ = rows.column_types().get(arity).cloned();
-            let typ = typ.ok_or_else(|| broken("a scalar subquery without a column"))?.scalar_type.nullable(true);
+            let typ =
+                typ.ok_or_else(|| broken("a scalar subquery without a column"))?.scalar_type.nullable(true);
             this.bind_only(rows, |this, rows| {
                 let guarded = if at_most_one {
                     rows
@@ -102,7 +103,11 @@ impl Lowerer {
                     let error = Err(EvalError::MultipleRowsFromSubquery);
                     let error = MirScalarExpr::Literal(error, typ.clone());
                     let several = count_rows(rows.clone(), arity)?
-                        .filter(vec![call2("op:>(AnyCompatible,AnyCompatible)", MirScalarExpr::Column(arity), literal_int8(1))?])
+                        .filter(vec![call2(
+                            "op:>(AnyCompatible,AnyCompatible)",
+                            MirScalarExpr::Column(arity),
+                            literal_int8(1),
+                        )?])
                         .project((0..arity).collect())
                         .map(vec![error]);
                     rows.union(several)
@@ -152,4 +157,3 @@ fn is_limited(r: &HirRelationExpr) -> bool {
         other => is_single(other),
     }
 }
-

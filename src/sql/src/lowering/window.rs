@@ -63,7 +63,11 @@ impl Lowerer {
                 FrameBound::Following(i) => FrameBound::Following(offsets[*i]),
                 other => other.clone(),
             };
-            let frame = WindowFrame { start: bound(&call.frame.start), end: bound(&call.frame.end), ..call.frame.clone() };
+            let frame = WindowFrame {
+                start: bound(&call.frame.start),
+                end: bound(&call.frame.end),
+                ..call.frame.clone()
+            };
             functions.push(WindowCall {
                 func: call.func.clone(),
                 args: args.into_iter().map(|e| arguments.push(e)).collect(),

@@ -183,7 +183,10 @@ impl<'a> Cursor<'a> {
     }
 
     /// `item, item, …`
-    pub(crate) fn comma_separated<T>(&mut self, mut item: impl FnMut(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {
+    pub(crate) fn comma_separated<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Parsed<T>,
+    ) -> Parsed<Vec<T>> {
         let mut items = vec![item(self)?];
         while self.take_token(&Token::Comma) {
             items.push(item(self)?);
@@ -353,7 +356,8 @@ impl<'a> Cursor<'a> {
             }
         }
         let text = self.text(start, self.end_of_previous()).to_owned();
-        let name = idents.filter(|l| !l.len().is_multiple_of(2)).map(|l| Name(l.into_iter().flatten().collect()));
+        let name =
+            idents.filter(|l| !l.len().is_multiple_of(2)).map(|l| Name(l.into_iter().flatten().collect()));
         Ok(OptionValue::Raw(text, name))
     }
 

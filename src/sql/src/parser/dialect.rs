@@ -9,8 +9,8 @@ use std::any::TypeId;
 use std::cell::Cell;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, UnaryOperator,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, ObjectName, UnaryOperator,
 };
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
@@ -155,7 +155,9 @@ impl Dialect for HeadwaterDialect {
             {
                 Some(Ok(self.prec_unknown()))
             }
-            Token::Assignment | Token::DoubleEq | Token::Spaceship | Token::DuckIntDiv => Some(Ok(self.prec_unknown())),
+            Token::Assignment | Token::DoubleEq | Token::Spaceship | Token::DuckIntDiv => {
+                Some(Ok(self.prec_unknown()))
+            }
             _ => PG.get_next_precedence(parser),
         }
     }
@@ -177,7 +179,12 @@ impl Dialect for HeadwaterDialect {
         }
     }
 
-    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        _precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
         self.infix_seen.set(self.infix_seen.get() + 1);
         if self.infix_seen.get().is_multiple_of(CHAIN_CHECK_EVERY) && chain_length(expr) > MAX_CHAIN {
             self.too_deep.set(true);
@@ -197,7 +204,9 @@ impl Dialect for HeadwaterDialect {
                 Some(parser.parse_between(expr.clone(), false))
             }
             Token::Word(w)
-                if w.keyword == Keyword::NOT && is_word(parser, 1, "between") && is_word(parser, 2, "symmetric") =>
+                if w.keyword == Keyword::NOT
+                    && is_word(parser, 1, "between")
+                    && is_word(parser, 2, "symmetric") =>
             {
                 Some(parse_between_symmetric(parser, expr, 3).map(|e| Expr::UnaryOp {
                     op: UnaryOperator::Not,
@@ -259,7 +268,8 @@ fn parse_between_symmetric(parser: &mut Parser, expr: &Expr, words: usize) -> Re
     for _ in 0..words {
         parser.advance_token();
     }
-    let Expr::Between { low, high, .. } = parser.parse_between(Expr::Value(sqlparser::ast::Value::Null.into()), false)?
+    let Expr::Between { low, high, .. } =
+        parser.parse_between(Expr::Value(sqlparser::ast::Value::Null.into()), false)?
     else {
         return parser.expected("BETWEEN", parser.peek_token());
     };

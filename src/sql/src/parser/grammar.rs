@@ -12,8 +12,19 @@ use crate::error::PlanError;
 
 const SUBSCRIBE_OPTIONS: &[&str] = &["SNAPSHOT", "PROGRESS"];
 const COPY_OPTIONS: &[&str] = &[
-    "FORMAT", "DELIMITER", "NULL", "QUOTE", "ESCAPE", "HEADER", "FREEZE", "FORCE_QUOTE", "FORCE_NOT_NULL", "FORCE_NULL",
-    "ENCODING", "PROGRESS", "SNAPSHOT",
+    "FORMAT",
+    "DELIMITER",
+    "NULL",
+    "QUOTE",
+    "ESCAPE",
+    "HEADER",
+    "FREEZE",
+    "FORCE_QUOTE",
+    "FORCE_NOT_NULL",
+    "FORCE_NULL",
+    "ENCODING",
+    "PROGRESS",
+    "SNAPSHOT",
 ];
 
 impl Cursor<'_> {
@@ -47,10 +58,9 @@ impl Cursor<'_> {
             "savepoint" | "release" => Err(unsupported(self, "SAVEPOINT")),
             "truncate" => Err(unsupported(self, "TRUNCATE")),
             "grant" | "revoke" => Err(unsupported(self, &word.to_uppercase())),
-            "merge" | "call" | "listen" | "notify" | "unlisten" | "vacuum" | "analyze" | "lock" | "cluster" | "do"
-            | "load" | "reindex" | "reassign" | "refresh" | "security" | "import" | "checkpoint" => {
-                Err(unsupported(self, &word.to_uppercase()))
-            }
+            "merge" | "call" | "listen" | "notify" | "unlisten" | "vacuum" | "analyze" | "lock"
+            | "cluster" | "do" | "load" | "reindex" | "reassign" | "refresh" | "security" | "import"
+            | "checkpoint" => Err(unsupported(self, &word.to_uppercase())),
             _ => Err(self.unexpected()),
         }
     }
@@ -132,7 +142,9 @@ impl Cursor<'_> {
             }
             ExplainWhat::Optimized
         };
-        if matches!(self.word(0), Some("analyze" | "verbose" | "filter" | "query")) || *self.peek() == Token::LParen && !self.starts_query() {
+        if matches!(self.word(0), Some("analyze" | "verbose" | "filter" | "query"))
+            || *self.peek() == Token::LParen && !self.starts_query()
+        {
             return Err(PlanError::unsupported("this form of EXPLAIN")
                 .with_hint("Write EXPLAIN [RAW | DECORRELATED | LOCALLY OPTIMIZED | OPTIMIZED | PHYSICAL] PLAN [AS TEXT | JSON] FOR …")
                 .at(position));
@@ -238,7 +250,10 @@ impl Cursor<'_> {
         }
         // The form before PostgreSQL 9.0.
         let mut options = vec![];
-        while matches!(self.word(0), Some("csv" | "binary" | "text" | "delimiter" | "null" | "header" | "quote" | "escape")) {
+        while matches!(
+            self.word(0),
+            Some("csv" | "binary" | "text" | "delimiter" | "null" | "header" | "quote" | "escape")
+        ) {
             let position = self.position();
             let word = self.any_ident()?.value;
             let option = |name, value| super::ast::SqlOption { name, value, position };

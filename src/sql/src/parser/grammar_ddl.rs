@@ -15,27 +15,71 @@ use super::grammar::unsupported;
 use crate::error::PlanError;
 
 const CLUSTER_OPTIONS: &[&str] = &[
-    "SIZE", "REPLICATION FACTOR", "REPLICAS", "MANAGED", "AVAILABILITY ZONES", "SCHEDULE", "INTROSPECTION INTERVAL",
-    "INTROSPECTION DEBUGGING", "DISK", "WORKLOAD CLASS",
+    "SIZE",
+    "REPLICATION FACTOR",
+    "REPLICAS",
+    "MANAGED",
+    "AVAILABILITY ZONES",
+    "SCHEDULE",
+    "INTROSPECTION INTERVAL",
+    "INTROSPECTION DEBUGGING",
+    "DISK",
+    "WORKLOAD CLASS",
 ];
 const REPLICA_OPTIONS: &[&str] = &[
-    "SIZE", "AVAILABILITY ZONE", "BILLED AS", "INTERNAL", "INTROSPECTION INTERVAL", "INTROSPECTION DEBUGGING", "DISK",
-    "STORAGECTL ADDRESSES", "STORAGE ADDRESSES", "COMPUTECTL ADDRESSES", "COMPUTE ADDRESSES", "WORKERS",
+    "SIZE",
+    "AVAILABILITY ZONE",
+    "BILLED AS",
+    "INTERNAL",
+    "INTROSPECTION INTERVAL",
+    "INTROSPECTION DEBUGGING",
+    "DISK",
+    "STORAGECTL ADDRESSES",
+    "STORAGE ADDRESSES",
+    "COMPUTECTL ADDRESSES",
+    "COMPUTE ADDRESSES",
+    "WORKERS",
 ];
 const CONNECTION_OPTIONS: &[&str] = &[
-    "HOST", "PORT", "USER", "PASSWORD", "SSL MODE", "SSL CERTIFICATE AUTHORITY", "SSL CERTIFICATE", "SSL KEY",
-    "SSH TUNNEL", "AWS PRIVATELINK", "AWS CONNECTION", "DATABASE", "BROKER", "BROKERS", "URL", "SECURITY PROTOCOL",
-    "SASL MECHANISMS", "SASL USERNAME", "SASL PASSWORD", "PROGRESS TOPIC",
+    "HOST",
+    "PORT",
+    "USER",
+    "PASSWORD",
+    "SSL MODE",
+    "SSL CERTIFICATE AUTHORITY",
+    "SSL CERTIFICATE",
+    "SSL KEY",
+    "SSH TUNNEL",
+    "AWS PRIVATELINK",
+    "AWS CONNECTION",
+    "DATABASE",
+    "BROKER",
+    "BROKERS",
+    "URL",
+    "SECURITY PROTOCOL",
+    "SASL MECHANISMS",
+    "SASL USERNAME",
+    "SASL PASSWORD",
+    "PROGRESS TOPIC",
 ];
 pub(crate) const SOURCE_OPTIONS: &[&str] = &["TEXT COLUMNS", "EXCLUDE COLUMNS", "DETAILS"];
 const GENERATOR_OPTIONS: &[&str] = &["TICK INTERVAL", "MAX CARDINALITY", "SCALE FACTOR", "AS OF", "UP TO"];
 const SOURCE_WITH_OPTIONS: &[&str] = &["RETAIN HISTORY", "TIMESTAMP INTERVAL", "PROGRESS"];
-const TABLE_OPTIONS: &[&str] = &["TEXT COLUMNS", "EXCLUDE COLUMNS", "DETAILS", "RETAIN HISTORY", "PARTITION BY"];
+const TABLE_OPTIONS: &[&str] =
+    &["TEXT COLUMNS", "EXCLUDE COLUMNS", "DETAILS", "RETAIN HISTORY", "PARTITION BY"];
 const VIEW_OPTIONS: &[&str] = &["ASSERT NOT NULL", "REFRESH", "RETAIN HISTORY", "PARTITION BY"];
 
 impl Cursor<'_> {
     pub(crate) fn create(&mut self) -> Parsed<Statement> {
-        if matches!(self.word(1), Some("table")) || matches!((self.word(1), self.word(2)), (Some("temp" | "temporary" | "unlogged" | "global" | "local"), Some("table" | "temp" | "temporary"))) {
+        if matches!(self.word(1), Some("table"))
+            || matches!(
+                (self.word(1), self.word(2)),
+                (
+                    Some("temp" | "temporary" | "unlogged" | "global" | "local"),
+                    Some("table" | "temp" | "temporary")
+                )
+            )
+        {
             return self.create_table();
         }
         self.advance();
@@ -82,9 +126,10 @@ impl Cursor<'_> {
             }
             "role" | "user" => self.create_role(),
             "sink" => Err(unsupported(self, "CREATE SINK")),
-            "webhook" | "network" | "function" | "procedure" | "sequence" | "extension" | "trigger" | "domain" | "rule"
-            | "aggregate" | "operator" | "cast" | "collation" | "policy" | "server" | "foreign" | "publication"
-            | "subscription" | "tablespace" | "statistics" | "event" | "group" | "language" | "conversion" | "access" => {
+            "webhook" | "network" | "function" | "procedure" | "sequence" | "extension" | "trigger"
+            | "domain" | "rule" | "aggregate" | "operator" | "cast" | "collation" | "policy" | "server"
+            | "foreign" | "publication" | "subscription" | "tablespace" | "statistics" | "event"
+            | "group" | "language" | "conversion" | "access" => {
                 Err(unsupported(self, &format!("CREATE {}", word.to_uppercase())))
             }
             _ => Err(self.unexpected()),
@@ -151,7 +196,8 @@ impl Cursor<'_> {
             self.expect_token(&Token::RParen)?;
         }
         let options = self.with_options("CREATE TABLE … FROM SOURCE", TABLE_OPTIONS)?;
-        let table = CreateTableFromSourceStatement { name, if_not_exists, columns, source, reference, options };
+        let table =
+            CreateTableFromSourceStatement { name, if_not_exists, columns, source, reference, options };
         Ok(Statement::CreateTableFromSource(table))
     }
 
@@ -173,7 +219,14 @@ impl Cursor<'_> {
         if self.word(0) == Some("with") {
             return Err(unsupported(self, "CREATE VIEW … WITH CHECK OPTION"));
         }
-        Ok(Statement::CreateView(CreateViewStatement { name, temporary, or_replace, if_not_exists, columns, query }))
+        Ok(Statement::CreateView(CreateViewStatement {
+            name,
+            temporary,
+            or_replace,
+            if_not_exists,
+            columns,
+            query,
+        }))
     }
 
     fn create_materialized_view(&mut self, or_replace: bool) -> Parsed<Statement> {
@@ -230,7 +283,15 @@ impl Cursor<'_> {
             return Err(unsupported(self, &format!("CREATE INDEX … {}", w.to_uppercase())));
         }
         let options = self.with_options("CREATE INDEX", &["RETAIN HISTORY"])?;
-        Ok(Statement::CreateIndex(CreateIndexStatement { name, qualifiers, if_not_exists, cluster, on, key, options }))
+        Ok(Statement::CreateIndex(CreateIndexStatement {
+            name,
+            qualifiers,
+            if_not_exists,
+            cluster,
+            on,
+            key,
+            options,
+        }))
     }
 
     fn create_source(&mut self) -> Parsed<Statement> {
@@ -244,12 +305,14 @@ impl Cursor<'_> {
         self.expect(&["from"])?;
         let from = if self.take(&["mysql", "connection"]) {
             let connection = self.name()?;
-            let options = if *self.peek() == Token::LParen { self.options("MYSQL", SOURCE_OPTIONS)? } else { vec![] };
+            let options =
+                if *self.peek() == Token::LParen { self.options("MYSQL", SOURCE_OPTIONS)? } else { vec![] };
             SourceFrom::MySql { connection, options }
         } else if self.take(&["load", "generator"]) {
             let kind = self.any_ident()?.value.to_uppercase();
             let has_options = *self.peek() == Token::LParen;
-            let options = if has_options { self.options("LOAD GENERATOR", GENERATOR_OPTIONS)? } else { vec![] };
+            let options =
+                if has_options { self.options("LOAD GENERATOR", GENERATOR_OPTIONS)? } else { vec![] };
             SourceFrom::LoadGenerator { kind, options }
         } else if let Some(kind @ ("kafka" | "postgres" | "webhook" | "sql" | "yugabyte")) = self.word(0) {
             return Err(unsupported(self, &format!("CREATE SOURCE … FROM {}", kind.to_uppercase())));

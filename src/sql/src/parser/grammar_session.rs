@@ -86,7 +86,11 @@ impl Cursor<'_> {
     fn show_create(&mut self) -> Parsed<Statement> {
         let kind = self.object_kind()?;
         match kind {
-            ObjectKind::Item(ItemKind::Secret) | ObjectKind::Role | ObjectKind::Column | ObjectKind::Function | ObjectKind::ClusterReplica => {
+            ObjectKind::Item(ItemKind::Secret)
+            | ObjectKind::Role
+            | ObjectKind::Column
+            | ObjectKind::Function
+            | ObjectKind::ClusterReplica => {
                 Err(unsupported(self, &format!("SHOW CREATE {}", kind.to_string().to_uppercase())))
             }
             _ => Ok(Statement::ShowCreate { kind, name: self.name()? }),
@@ -134,7 +138,10 @@ impl Cursor<'_> {
         if matches!(self.word(0), Some("role" | "session_authorization" | "constraints"))
             || self.peek_words(&["authorization"])
         {
-            return Err(unsupported(self, &format!("SET {}", self.word(0).unwrap_or_default().to_uppercase())));
+            return Err(unsupported(
+                self,
+                &format!("SET {}", self.word(0).unwrap_or_default().to_uppercase()),
+            ));
         }
         let name = self.variable_name()?;
         if !self.take_token(&Token::Eq) {
@@ -229,7 +236,11 @@ impl Cursor<'_> {
                     return Err(unsupported(self, "AND CHAIN"));
                 }
                 self.take(&["and", "no", "chain"]);
-                Ok(if matches!(word.as_str(), "commit" | "end") { Statement::Commit } else { Statement::Rollback })
+                Ok(if matches!(word.as_str(), "commit" | "end") {
+                    Statement::Commit
+                } else {
+                    Statement::Rollback
+                })
             }
         }
     }
@@ -274,7 +285,12 @@ impl Cursor<'_> {
         let statement = self.statement()?;
         if !matches!(
             statement,
-            Statement::Select(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::ShowObjects(_) | Statement::Subscribe(_)
+            Statement::Select(_)
+                | Statement::Insert(_)
+                | Statement::Update(_)
+                | Statement::Delete(_)
+                | Statement::ShowObjects(_)
+                | Statement::Subscribe(_)
         ) {
             return Err(PlanError::unsupported("PREPARE of this kind of statement"));
         }
@@ -336,7 +352,10 @@ impl Cursor<'_> {
         self.advance();
         let forward = self.take(&["forward"]);
         let mut count = Some(1);
-        if matches!(self.word(0), Some("prior" | "first" | "last" | "absolute" | "relative" | "backward")) && !forward && self.word(1).is_some() {
+        if matches!(self.word(0), Some("prior" | "first" | "last" | "absolute" | "relative" | "backward"))
+            && !forward
+            && self.word(1).is_some()
+        {
             return Err(unsupported(self, "FETCH other than forward"));
         }
         if self.take(&["all"]) {

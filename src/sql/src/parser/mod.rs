@@ -23,8 +23,8 @@
 //! 3. No text makes the parser overflow the stack: nesting and the length of chains of operators are bounded (54001).
 
 pub mod ast;
-pub mod dialect;
 mod cursor;
+pub mod dialect;
 mod error;
 mod extensions;
 mod grammar;
@@ -74,7 +74,13 @@ pub struct ParsedStatement {
 /// Parses a string of any number of statements, parted by semicolons. Empty ones are left out.
 pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>, PlanError> {
     let statements = tokens::tokenize(sql)?;
-    statements.into_iter().map(|s| { let offset = s.offset; parse_tokens(s).map_err(|e| e.shifted(offset)) }).collect()
+    statements
+        .into_iter()
+        .map(|s| {
+            let offset = s.offset;
+            parse_tokens(s).map_err(|e| e.shifted(offset))
+        })
+        .collect()
 }
 
 /// Parses exactly one statement.
@@ -105,7 +111,8 @@ fn count_parameters(tokens: &[TokenWithSpan]) -> Result<usize, PlanError> {
     for t in tokens {
         if let Token::Placeholder(p) = &t.token {
             let position = t.span.start.column as usize;
-            let n = p.strip_prefix('$').and_then(|n| n.parse().ok()).filter(|n| (1..=MAX_PARAMETERS).contains(n));
+            let n =
+                p.strip_prefix('$').and_then(|n| n.parse().ok()).filter(|n| (1..=MAX_PARAMETERS).contains(n));
             let missing = || PlanError::new("42P02", format!("there is no parameter {p}")).at(position);
             greatest = greatest.max(n.ok_or_else(missing)?);
         }

@@ -34,12 +34,21 @@ pub(crate) fn rewrite(
     if tokens.iter().any(|t| matches!(word(&t.token), Some("list" | "map"))) {
         rewrite_types(&mut tokens, &mut ext);
     }
-    let interesting =
-        |t: &TokenWithSpan| matches!(word(&t.token), Some("of" | "mutually" | "options" | "rows" | "using")) || t.token == Token::Period;
+    let interesting = |t: &TokenWithSpan| {
+        matches!(word(&t.token), Some("of" | "mutually" | "options" | "rows" | "using"))
+            || t.token == Token::Period
+    };
     if !tokens.iter().any(interesting) {
         return Ok((tokens, ext));
     }
-    let rewriter = Rewriter { sql, tokens: &tokens, at: 0, out: Vec::with_capacity(tokens.len()), selects: vec![0], ext };
+    let rewriter = Rewriter {
+        sql,
+        tokens: &tokens,
+        at: 0,
+        out: Vec::with_capacity(tokens.len()),
+        selects: vec![0],
+        ext,
+    };
     rewriter.run()
 }
 
@@ -78,7 +87,8 @@ impl<'a> Rewriter<'a> {
         while self.at < self.tokens.len() {
             match self.word(0) {
                 Some("as") if self.word(1) == Some("of") => {
-                    let token = TokenWithSpan { token: AS_OF, span: span(self.position(0), self.position(0) + 2) };
+                    let token =
+                        TokenWithSpan { token: AS_OF, span: span(self.position(0), self.position(0) + 2) };
                     self.out.push(token);
                     self.at += 2;
                     continue;
@@ -92,18 +102,29 @@ impl<'a> Rewriter<'a> {
                     continue;
                 }
                 Some("rows") if self.word(1) == Some("from") && self.is(2, &Token::LParen) => {
-                    let word = Word { value: ROWS_FROM.into(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+                    let word =
+                        Word { value: ROWS_FROM.into(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
                     let span = span(self.position(0), self.position(2));
                     self.out.push(TokenWithSpan { token: Token::Word(word), span });
                     self.at += 2;
                     continue;
                 }
                 Some("using") if self.is(1, &Token::LParen) && self.using_alias() => continue,
-                None if self.is(0, &Token::RParen) && self.is(1, &Token::Period) && self.is(2, &Token::Mul) => {
+                None if self.is(0, &Token::RParen)
+                    && self.is(1, &Token::Period)
+                    && self.is(2, &Token::Mul) =>
+                {
                     self.pop();
                     self.out.extend_from_slice(&self.tokens[self.at..self.at + 2]);
-                    let word = Word { value: RECORD_STAR.into(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
-                    self.out.push(TokenWithSpan { token: Token::Word(word), span: self.tokens[self.at + 2].span });
+                    let word = Word {
+                        value: RECORD_STAR.into(),
+                        quote_style: Some('"'),
+                        keyword: Keyword::NoKeyword,
+                    };
+                    self.out.push(TokenWithSpan {
+                        token: Token::Word(word),
+                        span: self.tokens[self.at + 2].span,
+                    });
                     self.at += 3;
                     continue;
                 }
@@ -240,7 +261,9 @@ impl<'a> Rewriter<'a> {
             }
         }
         let alias = match (self.word(n), self.tokens.get(self.at + n + 1)) {
-            (Some("as"), Some(TokenWithSpan { token: Token::Word(w), span })) if word(&Token::Word(w.clone())) != Some("of") => {
+            (Some("as"), Some(TokenWithSpan { token: Token::Word(w), span }))
+                if word(&Token::Word(w.clone())) != Some("of") =>
+            {
                 Ident { value: w.value.clone(), quote_style: w.quote_style, span: *span }
             }
             _ => return false,
@@ -254,7 +277,8 @@ impl<'a> Rewriter<'a> {
 
 /// Replaces types of the dialect by names, where a type can only stand.
 fn rewrite_types(tokens: &mut Vec<TokenWithSpan>, ext: &mut Extensions) {
-    let is_word = |tokens: &[TokenWithSpan], i: usize, w: &str| tokens.get(i).and_then(|t| word(&t.token)) == Some(w);
+    let is_word =
+        |tokens: &[TokenWithSpan], i: usize, w: &str| tokens.get(i).and_then(|t| word(&t.token)) == Some(w);
     let is = |tokens: &[TokenWithSpan], i: usize, t: &Token| tokens.get(i).is_some_and(|x| x.token == *t);
     let mut at = 0;
     while at < tokens.len() {
@@ -290,7 +314,11 @@ fn rewrite_types(tokens: &mut Vec<TokenWithSpan>, ext: &mut Extensions) {
 }
 
 /// The first token for which `found` holds directly within the parenthesis at `open`.
-fn at_depth_one(tokens: &[TokenWithSpan], open: usize, found: impl Fn(&TokenWithSpan) -> bool) -> Option<usize> {
+fn at_depth_one(
+    tokens: &[TokenWithSpan],
+    open: usize,
+    found: impl Fn(&TokenWithSpan) -> bool,
+) -> Option<usize> {
     let mut depth = 0usize;
     for (i, t) in tokens.iter().enumerate().skip(open) {
         match &t.token {
@@ -361,7 +389,8 @@ fn rewrite_type_at(tokens: &mut Vec<TokenWithSpan>, at: usize, ext: &mut Extensi
     const LONGEST_TYPE: usize = 24;
     const DEEPEST_TYPE: usize = 32;
     let is = |tokens: &[TokenWithSpan], i: usize, t: &Token| tokens.get(i).is_some_and(|x| x.token == *t);
-    let is_word = |tokens: &[TokenWithSpan], i: usize, w: &str| tokens.get(i).and_then(|t| word(&t.token)) == Some(w);
+    let is_word =
+        |tokens: &[TokenWithSpan], i: usize, w: &str| tokens.get(i).and_then(|t| word(&t.token)) == Some(w);
     if depth > DEEPEST_TYPE {
         return;
     }

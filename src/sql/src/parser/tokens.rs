@@ -7,7 +7,7 @@
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::HeadwaterDialect;
-use super::error::{tokenizer_error, PlanErrorAt};
+use super::error::{PlanErrorAt, tokenizer_error};
 use crate::error::PlanError;
 
 /// The greatest length of a string of statements, in bytes.
@@ -43,7 +43,11 @@ pub(crate) fn word(token: &Token) -> Option<&str> {
 /// Part of a text by positions in characters, from 0.
 pub(crate) fn slice_chars(text: &str, start: usize, end: usize) -> &str {
     let byte = |n: usize| {
-        if text.is_ascii() { n.min(text.len()) } else { text.char_indices().nth(n).map_or(text.len(), |(i, _)| i) }
+        if text.is_ascii() {
+            n.min(text.len())
+        } else {
+            text.char_indices().nth(n).map_or(text.len(), |(i, _)| i)
+        }
     };
     let (start, end) = (byte(start), byte(end));
     text.get(start..end.max(start)).unwrap_or_default()

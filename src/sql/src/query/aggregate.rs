@@ -87,15 +87,18 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
         return Err(function_error(&call.name, &[], super::resolve::NoMatch::None));
     }
     if !call.star && call.args.is_empty() && call.name == "count" {
-        return Err(PlanError::new("42809", "count(*) must be used to call a parameterless aggregate function"));
+        return Err(PlanError::new(
+            "42809",
+            "count(*) must be used to call a parameterless aggregate function",
+        ));
     }
     let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
     let types: Vec<_> = args.iter().map(Planned::typ).collect();
     let texts: Vec<_> = args.iter().map(Planned::type_text).collect();
     let defs = registry().aggregates.get(call.name.as_str()).map(Vec::as_slice).unwrap_or_default();
     let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
-    let (chosen, bound) =
-        choose(&signatures, &types, false).map_err(|n| call_error(ecx, call, function_error(&call.name, &texts, n)))?;
+    let (chosen, bound) = choose(&signatures, &types, false)
+        .map_err(|n| call_error(ecx, call, function_error(&call.name, &texts, n)))?;
     let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
     let args = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>()?;
     let sort = call.order_by.iter().map(|o| {
@@ -123,7 +126,8 @@ impl AggregateParts {
     fn level(&self) -> usize {
         let mut level: Option<usize> = None;
         let mut note = |c: ColumnRef| level = Some(level.map_or(c.level, |l: usize| l.min(c.level)));
-        for e in self.args.iter().map(|a| &a.expr).chain(self.sort.iter().map(|(e, _)| e)).chain(&self.filter) {
+        for e in self.args.iter().map(|a| &a.expr).chain(self.sort.iter().map(|(e, _)| e)).chain(&self.filter)
+        {
             e.visit_free(&mut note);
         }
         level.unwrap_or(0)
@@ -156,10 +160,17 @@ impl AggregateParts {
 
     fn one(&self, name: &str, arg: Typed, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
         let defs = registry().aggregates.get(name).map(Vec::as_slice).unwrap_or_default();
-        let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
+        let signatures: Vec<_> =
+            defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
         let (chosen, bound) = choose(&signatures, &[Some(arg.typ)], false)
             .map_err(|_| PlanError::new("XX000", format!("aggregate {name} is missing")))?;
-        emit(AggregateFunc::new(defs[chosen], bound), vec![arg.expr], vec![], self.distinct, self.filter.clone())
+        emit(
+            AggregateFunc::new(defs[chosen], bound),
+            vec![arg.expr],
+            vec![],
+            self.distinct,
+            self.filter.clone(),
+        )
     }
 
     /// The sum divided by the count; NULL without values, since the sum is.
@@ -188,10 +199,14 @@ impl AggregateParts {
         };
         let arg = Planned::Typed(self.args[0].clone()).cast(ecx, &typ, CastContext::Explicit)?;
         let span = sqlparser::tokenizer::Span::empty();
-        let square = operator(ecx, "*", vec![Planned::Typed(arg.clone()), Planned::Typed(arg.clone())], span)?;
+        let square =
+            operator(ecx, "*", vec![Planned::Typed(arg.clone()), Planned::Typed(arg.clone())], span)?;
         let square = square.resolve(ecx)?;
-        let args =
-            [self.one("count", arg.clone(), emit)?, self.one("sum", arg, emit)?, self.one("sum", square, emit)?];
+        let args = [
+            self.one("count", arg.clone(), emit)?,
+            self.one("sum", arg, emit)?,
+            self.one("sum", square, emit)?,
+        ];
         let name = match name {
             "variance" | "var_samp" => "hw_var_samp",
             "stddev" | "stddev_samp" => "hw_stddev_samp",
@@ -202,7 +217,8 @@ impl AggregateParts {
         let key = format!("{name}(int8,{suffix},{suffix})");
         let (exprs, types): (Vec<_>, Vec<_>) = args.into_iter().map(|a| (a.expr, a.typ)).unzip();
         let func = Func::by_key(&key, types);
-        let func = func.ok_or_else(|| PlanError::new("XX000", format!("internal function {key} is missing")))?;
+        let func =
+            func.ok_or_else(|| PlanError::new("XX000", format!("internal function {key} is missing")))?;
         Ok(Typed::new(HirScalarExpr::call(func, exprs), typ))
     }
 }

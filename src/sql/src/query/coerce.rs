@@ -59,7 +59,9 @@ impl Planned {
                 fields: fields
                     .iter()
                     .enumerate()
-                    .map(|(i, f)| (format!("f{}", i + 1), f.typ().unwrap_or(ScalarType::String).nullable(true)))
+                    .map(|(i, f)| {
+                        (format!("f{}", i + 1), f.typ().unwrap_or(ScalarType::String).nullable(true))
+                    })
                     .collect(),
                 custom_id: None,
             }),
@@ -85,7 +87,12 @@ impl Planned {
     }
 
     /// The value brought to a type.
-    pub(super) fn cast(self, ecx: &Ecx<'_>, to: &ScalarType, context: CastContext) -> Result<Typed, PlanError> {
+    pub(super) fn cast(
+        self,
+        ecx: &Ecx<'_>,
+        to: &ScalarType,
+        context: CastContext,
+    ) -> Result<Typed, PlanError> {
         let scx = ecx.scx();
         match self {
             Planned::Typed(t) => cast_typed(t, to, context),
@@ -103,11 +110,16 @@ impl Planned {
             Planned::Row(items) => match to {
                 ScalarType::Record { fields, .. } => {
                     if fields.len() != items.len() {
-                        return Err(PlanError::new("42846", format!("cannot cast type record to {}", type_name(to)))
-                            .with_detail("Input has a different number of columns."));
+                        return Err(PlanError::new(
+                            "42846",
+                            format!("cannot cast type record to {}", type_name(to)),
+                        )
+                        .with_detail("Input has a different number of columns."));
                     }
-                    let cast_item = |(i, (_, t)): (Planned, &(String, ColumnType))| i.cast(ecx, &t.scalar_type, context);
-                    let items = items.into_iter().zip(fields).map(cast_item).collect::<Result<Vec<_>, _>>()?;
+                    let cast_item =
+                        |(i, (_, t)): (Planned, &(String, ColumnType))| i.cast(ecx, &t.scalar_type, context);
+                    let items =
+                        items.into_iter().zip(fields).map(cast_item).collect::<Result<Vec<_>, _>>()?;
                     let record = internal::record(items)?;
                     Ok(Typed::new(internal::relabel(record.expr, to)?, to.clone()))
                 }
@@ -122,7 +134,8 @@ pub(super) fn cast_typed(t: Typed, to: &ScalarType, context: CastContext) -> Res
     if t.typ == *to {
         return Ok(t);
     }
-    let cannot = || PlanError::new("42846", format!("cannot cast type {} to {}", type_name(&t.typ), type_name(to)));
+    let cannot =
+        || PlanError::new("42846", format!("cannot cast type {} to {}", type_name(&t.typ), type_name(to)));
     let expr = cast::cast_expr(t.expr.clone(), &t.typ, to, context, HirScalarExpr::call, |d, t| {
         HirScalarExpr::literal(d, t)
     });
@@ -148,11 +161,12 @@ fn literal(
     let arena = RowArena::new();
     let base = to.without_modifiers();
     // Names of types are kept; only lengths, precisions and scales are applied afterwards.
-    let decode_as = if matches!(to, ScalarType::Record { .. } | ScalarType::List { .. } | ScalarType::Map { .. }) {
-        to
-    } else {
-        &base
-    };
+    let decode_as =
+        if matches!(to, ScalarType::Record { .. } | ScalarType::List { .. } | ScalarType::Map { .. }) {
+            to
+        } else {
+            &base
+        };
     let cx = DecodeContext { timezone: session_zone(scx), now: None };
     let datum = text::decode_with(s, decode_as, &cx, &arena).map_err(parse_error)?;
     let row = Row::pack_slice(&[datum]);
@@ -209,7 +223,8 @@ pub(super) fn unify_types(types: &[ScalarType], construct: &str) -> Result<Scala
         return Ok(t);
     }
     let first = &types[0];
-    let other = types.iter().find(|t| cast::common_type(&[first.clone(), (*t).clone()]).is_none()).unwrap_or(first);
+    let other =
+        types.iter().find(|t| cast::common_type(&[first.clone(), (*t).clone()]).is_none()).unwrap_or(first);
     let (a, b) = (type_name(first), type_name(other));
     Err(PlanError::new("42804", format!("{construct} types {a} and {b} cannot be matched")))
 }

@@ -21,8 +21,11 @@ use crate::plan::ReturningPlan;
 
 fn assignment_error(column: &str, wanted: &ScalarType, given: &str) -> PlanError {
     let wanted = type_name(wanted);
-    PlanError::new("42804", format!("column \"{column}\" is of type {wanted} but expression is of type {given}"))
-        .with_hint("You will need to rewrite or cast the expression.")
+    PlanError::new(
+        "42804",
+        format!("column \"{column}\" is of type {wanted} but expression is of type {given}"),
+    )
+    .with_hint("You will need to rewrite or cast the expression.")
 }
 
 /// A value for a column.
@@ -52,7 +55,10 @@ pub fn plan_insert_source(
         let qcx = Qcx::new(&shared);
         let types = &desc.typ().column_types;
         let wanted: Vec<ScalarType> = columns.iter().map(|c| types[*c].scalar_type.clone()).collect();
-        let plain = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+        let plain = query.with.is_none()
+            && query.order_by.is_none()
+            && query.limit_clause.is_none()
+            && query.fetch.is_none();
         let rel = match &*query.body {
             SetExpr::Values(values) if plain => {
                 check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()))?;
@@ -153,12 +159,20 @@ pub fn plan_using_scope(
         let mut rel = HirRelationExpr::Get { id: Id::Global(id), typ: desc.typ().clone() };
         if !from.is_empty() {
             let left = scope.clone();
-            let frame =
-                Frame { scope: &left, parent: None, collector: None, visible: Visibility::Lateral, clause: "FROM" };
+            let frame = Frame {
+                scope: &left,
+                parent: None,
+                collector: None,
+                visible: Visibility::Lateral,
+                clause: "FROM",
+            };
             let inner = Qcx { shared: &shared, outer: Some(&frame), ctes: None, from_depth: 1 };
             let (right, right_scope) = plan_from(&inner, from)?;
             if right_scope.tables.iter().any(|t| t.alias == alias) {
-                return Err(PlanError::new("42712", format!("table name \"{alias}\" specified more than once")));
+                return Err(PlanError::new(
+                    "42712",
+                    format!("table name \"{alias}\" specified more than once"),
+                ));
             }
             rel = rel.join(right, HirScalarExpr::literal_true(), JoinKind::Inner);
             scope = scope.beside(right_scope);

@@ -52,7 +52,11 @@ pub fn plan_query(scx: &StatementContext<'_>, query: &ast::Query) -> Result<Plan
         let column_types = expr.column_types(&mut vec![]);
         let typed = types.iter().zip(&project).map(|(t, c)| t.clone().nullable(column_types[*c].nullable));
         let desc = RelationDesc::new(RelationType::new(typed.collect()), names);
-        Ok(PlannedQuery { expr, desc, finishing: RowSetFinishing { order_by, limit: count, offset: skip, project } })
+        Ok(PlannedQuery {
+            expr,
+            desc,
+            finishing: RowSetFinishing { order_by, limit: count, offset: skip, project },
+        })
     })
 }
 
@@ -138,7 +142,9 @@ pub fn plan_index_key(
         let ecx = Ecx { qcx: &qcx, frame: &frame };
         let value = plan_expr(&ecx, expr)?.resolve(&ecx)?;
         if value.expr.contains_subquery() {
-            return Err(ecx.error_at(PlanError::new("0A000", "cannot use subquery in index expression"), expr));
+            return Err(
+                ecx.error_at(PlanError::new("0A000", "cannot use subquery in index expression"), expr)
+            );
         }
         crate::lowering::lower_scalar(value.expr)
     })

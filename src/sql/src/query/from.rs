@@ -3,6 +3,8 @@
 //! The right side of a join stands one scope further in than the left: its frame is the left side's columns, which only
 //! what is lateral may name.
 
+use std::borrow::Cow;
+
 use hw_expr::func::{CastContext, registry};
 use hw_expr::hir::{ColumnRef, JoinKind};
 use hw_expr::{HirRelationExpr, HirScalarExpr, TableFunc};
@@ -226,9 +228,9 @@ fn join_using(qcx: &Qcx<'_>, left: Named, right: Named, names: &[String], kind: 
         for (_, (l, r)) in &pairs {
             let (l, r) = (column(*l, &combined), column(*r, &combined));
             let span = sqlparser::tokenizer::Span::empty();
+            let typ = unify_types(&[l.typ.clone(), r.typ.clone()], "JOIN/USING")?;
             let args = vec![Planned::Typed(l.clone()), Planned::Typed(r.clone())];
             conditions.push(condition(&ecx, operator(&ecx, "=", args, span)?, "JOIN/USING")?);
-            let typ = unify_types(&[l.typ.clone(), r.typ.clone()], "JOIN/USING")?;
             let cast = |t: Typed| Planned::Typed(t).cast(&ecx, &typ, CastContext::Implicit);
             merged.push(match kind {
                 JoinKind::Inner | JoinKind::LeftOuter => cast(l)?,
@@ -286,8 +288,8 @@ fn plan_factor(qcx: &Qcx<'_>, factor: &TableFactor) -> Result<Named, PlanError> 
         }
         TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => {
             laterally(qcx, &mut |q| {
-                let calls: Vec<(String, Vec<&Expr>)> =
-                    array_exprs.iter().map(|e| ("unnest".to_owned(), vec![e])).collect();
+                let calls: Vec<(String, Vec<Cow<'_, Expr>>)> =
+                    array_exprs.iter().map(|e| ("unnest".to_owned(), vec![Cow::Borrowed(e)])).collect();
                 plan_calls(q, &calls, *with_ordinality, alias.as_ref())
             })
         }
@@ -394,14 +396,14 @@ fn plan_function_factor(
         .iter()
         .map(|a| arg_expr(a)?.ok_or_else(|| PlanError::syntax("syntax error at or near \"*\"")))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut calls: Vec<(String, Vec<&Expr>)> = vec![];
+    let mut calls: Vec<(String, Vec<Cow<'_, Expr>>)> = vec![];
     if name_text == crate::parser::ROWS_FROM {
         for e in exprs {
-            let Expr::Function(f) = e else {
+            let Expr::Function(f) = &*e else {
                 return Err(PlanError::syntax("ROWS FROM takes function calls"));
             };
             let call = super::function::call_parts(f)?;
-            calls.push((call.name, call.args));
+            calls.push((call.name, call.args.into_iter().map(|a| Cow::Owned(a.into_owned())).collect()));
         }
     } else if name_text == "unnest" && exprs.len() > 1 {
         calls.extend(exprs.into_iter().map(|e| ("unnest".to_owned(), vec![e])));
@@ -414,7 +416,7 @@ fn plan_function_factor(
 /// Functions in FROM side by side, the shorter ones filled up with NULLs.
 fn plan_calls(
     qcx: &Qcx<'_>,
-    calls: &[(String, Vec<&Expr>)],
+    calls: &[(String, Vec<Cow<'_, Expr>>)],
     ordinality: bool,
     alias: Option<&TableAlias>,
 ) -> Result<Named, PlanError> {

@@ -1,12 +1,14 @@
 //! Calls of functions by name.
 
+use std::borrow::Cow;
+
 use hw_expr::func::{CastContext, registry};
 use hw_expr::hir::HirAggregateExpr;
 use hw_expr::{AggregateFunc, HirRelationExpr, HirScalarExpr, TableFunc, TableFuncDef, UnmaterializableFunc};
 use hw_repr::{ColumnOrder, Datum, RelationDesc, Row, ScalarType};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, ObjectName,
-    OrderByExpr, Query, Spanned,
+    OrderByExpr, Query, Spanned, helpers::attached_token::AttachedToken,
 };
 use sqlparser::tokenizer::Span;
 
@@ -27,7 +29,7 @@ pub(super) struct Call<'a> {
     /// The function's name without its schema.
     pub(super) name: String,
     /// The arguments.
-    pub(super) args: Vec<&'a Expr>,
+    pub(super) args: Vec<Cow<'a, Expr>>,
     /// `f(*)`
     pub(super) star: bool,
     /// DISTINCT
@@ -91,9 +93,12 @@ pub(super) fn call_parts(f: &Function) -> Result<Call<'_>, PlanError> {
 }
 
 /// The expression of an argument; `None` for `*`.
-pub(super) fn arg_expr(arg: &FunctionArg) -> Result<Option<&Expr>, PlanError> {
+pub(super) fn arg_expr(arg: &FunctionArg) -> Result<Option<Cow<'_, Expr>>, PlanError> {
     match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => Ok(Some(e)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => Ok(Some(Cow::Borrowed(e))),
+        FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
+            Ok(Some(Cow::Owned(Expr::QualifiedWildcard(name.clone(), AttachedToken::empty()))))
+        }
         FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Ok(None),
         other => Err(PlanError::unsupported(format!("the argument {other}"))),
     }
@@ -138,6 +143,16 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
     }
     let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
     call_named(ecx, &call.name, args, call.span)
+}
+
+/// Calls the function behind a special syntax, such as `substring(x from y)`; errors name it as PostgreSQL does.
+pub(super) fn call_syntax(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
+    call_named(ecx, name, args, span).map_err(|mut e| {
+        if e.sqlstate == "42883" {
+            e.message = e.message.replacen(&format!("function {name}("), &format!("function pg_catalog.{name}("), 1);
+        }
+        e
+    })
 }
 
 /// Calls a function by name with planned arguments.

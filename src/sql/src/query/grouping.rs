@@ -1,8 +1,8 @@
 //! GROUP BY: single groupings, GROUPING SETS, ROLLUP and CUBE (PostgreSQL manual 7.2.4).
 
+use hw_expr::hir::ColumnRef;
 use hw_expr::hir::HirAggregateExpr;
 use hw_expr::{HirRelationExpr, HirScalarExpr, Id};
-use hw_expr::hir::ColumnRef;
 use hw_repr::{RelationType, ScalarType};
 use sqlparser::ast::Expr;
 
@@ -20,9 +20,13 @@ pub(super) fn grouping_sets(exprs: &[Expr], key: &mut KeyOf<'_>) -> Result<Vec<V
     for e in exprs {
         let choices = item_sets(e, key)?;
         if sets.len() * choices.len() > MAX_SETS {
-            return Err(PlanError::new("54001", format!("too many grouping sets present (maximum {MAX_SETS})")));
+            return Err(PlanError::new(
+                "54001",
+                format!("too many grouping sets present (maximum {MAX_SETS})"),
+            ));
         }
-        let with = |s: &Vec<usize>| choices.iter().map(|c| s.iter().chain(c).copied().collect()).collect::<Vec<_>>();
+        let with =
+            |s: &Vec<usize>| choices.iter().map(|c| s.iter().chain(c).copied().collect()).collect::<Vec<_>>();
         sets = sets.iter().flat_map(with).collect();
     }
     for s in &mut sets {
@@ -46,7 +50,8 @@ fn item_sets(e: &Expr, key: &mut KeyOf<'_>) -> Result<Vec<Vec<usize>>, PlanError
             }
             let groups: Vec<Vec<usize>> = groups.iter().map(keys).collect::<Result<_, _>>()?;
             let subset = |mask: usize| {
-                let chosen = groups.iter().enumerate().filter(|(i, _)| mask & (1 << (groups.len() - 1 - i)) != 0);
+                let chosen =
+                    groups.iter().enumerate().filter(|(i, _)| mask & (1 << (groups.len() - 1 - i)) != 0);
                 chosen.flat_map(|(_, g)| g.iter().copied()).collect()
             };
             Ok((0..1usize << groups.len()).rev().map(subset).collect())

@@ -1,8 +1,8 @@
 //! Calls of functions that have no SQL name.
 
+use hw_expr::HirScalarExpr;
 use hw_expr::cast::common_type;
 use hw_expr::func::{CastContext, Func};
-use hw_expr::HirScalarExpr;
 use hw_repr::{Datum, ScalarType};
 
 use super::coerce::{Planned, Typed, cast_typed};
@@ -10,7 +10,8 @@ use super::context::Ecx;
 use crate::error::PlanError;
 
 fn internal(key: &str, args: Vec<ScalarType>) -> Result<Func, PlanError> {
-    Func::by_key(key, args).ok_or_else(|| PlanError::new("XX000", format!("internal function {key} is missing")))
+    Func::by_key(key, args)
+        .ok_or_else(|| PlanError::new("XX000", format!("internal function {key} is missing")))
 }
 
 fn call(key: &str, args: Vec<Typed>, ret: &ScalarType) -> Result<HirScalarExpr, PlanError> {
@@ -70,7 +71,10 @@ pub(super) fn list(elements: Vec<HirScalarExpr>, element: &ScalarType) -> Result
 }
 
 /// `MAP[…]`: keys and values in turn.
-pub(super) fn map(entries: Vec<(HirScalarExpr, HirScalarExpr)>, value: &ScalarType) -> Result<Typed, PlanError> {
+pub(super) fn map(
+    entries: Vec<(HirScalarExpr, HirScalarExpr)>,
+    value: &ScalarType,
+) -> Result<Typed, PlanError> {
     let typ = ScalarType::Map { value: Box::new(value.clone()), custom_id: None };
     let pair = |(k, v)| [Typed::new(k, ScalarType::String), Typed::new(v, value.clone())];
     let args = entries.into_iter().flat_map(pair).collect();
@@ -84,7 +88,10 @@ pub(super) fn subscript(container: Typed, subscripts: Vec<Typed>) -> Result<Type
         ScalarType::Int2Vector => ("hw_array_get(AnyArray,int4...)", ScalarType::Int16),
         ScalarType::List { element, .. } => ("hw_list_get(AnyList,int8...)", (**element).clone()),
         other => {
-            let text = format!("cannot subscript type {} because it does not support subscripting", super::types::type_name(other));
+            let text = format!(
+                "cannot subscript type {} because it does not support subscripting",
+                super::types::type_name(other)
+            );
             return Err(PlanError::new("42804", text));
         }
     };

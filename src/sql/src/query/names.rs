@@ -1,6 +1,6 @@
 //! The names of columns that have none written.
 
-use sqlparser::ast::{AccessExpr, CastKind, Expr, FunctionArguments, SelectItem, SetExpr, TrimWhereField};
+use sqlparser::ast::{AccessExpr, BinaryOperator, CastKind, Expr, FunctionArguments, SelectItem, SetExpr, TrimWhereField};
 
 use super::context::{Ecx, ident};
 use super::types::{column_name_of_type, plan_data_type};
@@ -40,9 +40,13 @@ fn name_of(ecx: &Ecx<'_>, e: &Expr) -> Option<(String, bool)> {
                 _ => plan_data_type(ecx.scx(), data_type).ok().map(|t| (column_name_of_type(&t), false)),
             }
         }
-        Expr::TypedString(t) => plan_data_type(ecx.scx(), &t.data_type).ok().map(|t| (column_name_of_type(&t), false)),
+        Expr::TypedString(t) => {
+            plan_data_type(ecx.scx(), &t.data_type).ok().map(|t| (column_name_of_type(&t), false))
+        }
         Expr::Interval(_) => Some(("interval".into(), false)),
-        Expr::Value(v) if matches!(v.value, sqlparser::ast::Value::Boolean(_)) => Some(("bool".into(), false)),
+        Expr::Value(v) if matches!(v.value, sqlparser::ast::Value::Boolean(_)) => {
+            Some(("bool".into(), false))
+        }
         Expr::Case { else_result, .. } => match else_result.as_ref().and_then(|e| name_of(ecx, e)) {
             Some((n, true)) => Some((n, true)),
             _ => Some(("case".into(), false)),
@@ -51,7 +55,8 @@ fn name_of(ecx: &Ecx<'_>, e: &Expr) -> Option<(String, bool)> {
         Expr::Ceil { .. } => good("ceil"),
         Expr::Floor { .. } => good("floor"),
         Expr::Position { .. } => good("position"),
-        Expr::Substring { .. } => good("substring"),
+        Expr::Substring { shorthand, .. } => good(if *shorthand { "substr" } else { "substring" }),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => good("overlaps"),
         Expr::Overlay { .. } => good("overlay"),
         Expr::AtTimeZone { .. } => good("timezone"),
         Expr::IsNormalized { .. } => good("is_normalized"),

@@ -50,7 +50,8 @@ pub(super) fn call_best(
     let signatures: Vec<Signature<'_>> =
         candidates.iter().map(|c| Signature { params: &c.params, variadic: c.variadic.as_ref() }).collect();
     let texts = || args.iter().map(Planned::type_text).collect();
-    let (chosen, bound) = choose(&signatures, &types, operator).map_err(|n| (Failure::NoMatch(n), texts()))?;
+    let (chosen, bound) =
+        choose(&signatures, &types, operator).map_err(|n| (Failure::NoMatch(n), texts()))?;
     let names: Vec<String> = texts();
     let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
     let typed = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>();
@@ -93,7 +94,9 @@ pub(super) fn fields_of(value: Planned) -> Result<Vec<Planned>, PlanError> {
             let ScalarType::Record { fields, .. } = &t.typ else { return Ok(vec![]) };
             (0..fields.len()).map(|i| internal::record_get(t.clone(), i).map(Planned::Typed)).collect()
         }
-        other => Err(PlanError::new("42804", format!("cannot compare a row with type {}", other.type_text()))),
+        other => {
+            Err(PlanError::new("42804", format!("cannot compare a row with type {}", other.type_text())))
+        }
     }
 }
 
@@ -103,8 +106,14 @@ fn row_comparison(ecx: &Ecx<'_>, symbol: &str, args: Vec<Planned>, span: Span) -
     let (Some(left), Some(right)) = (args.next(), args.next()) else {
         return Err(PlanError::syntax("a comparison has two operands"));
     };
-    if !matches!((&left, &right), (Planned::Row(_) | Planned::Typed(_), Planned::Row(_) | Planned::Typed(_))) {
-        return operator(ecx, symbol, vec![Planned::Typed(left.resolve(ecx)?), Planned::Typed(right.resolve(ecx)?)], span);
+    if !matches!((&left, &right), (Planned::Row(_) | Planned::Typed(_), Planned::Row(_) | Planned::Typed(_)))
+    {
+        return operator(
+            ecx,
+            symbol,
+            vec![Planned::Typed(left.resolve(ecx)?), Planned::Typed(right.resolve(ecx)?)],
+            span,
+        );
     }
     let (left, right) = (fields_of(left)?, fields_of(right)?);
     compare_fields(ecx, symbol, left, right, span)
@@ -119,7 +128,11 @@ pub(super) fn compare_fields(
     span: Span,
 ) -> Result<Planned, PlanError> {
     if left.len() != right.len() {
-        return Err(locate(ecx.scx(), PlanError::syntax("unequal number of entries in row expressions"), span));
+        return Err(locate(
+            ecx.scx(),
+            PlanError::syntax("unequal number of entries in row expressions"),
+            span,
+        ));
     }
     if left.is_empty() {
         return Err(locate(ecx.scx(), PlanError::unsupported("comparison of rows of no columns"), span));
@@ -149,7 +162,12 @@ pub(super) fn compare_fields(
 }
 
 /// `IS NOT DISTINCT FROM`.
-pub(super) fn not_distinct(ecx: &Ecx<'_>, left: Planned, right: Planned, span: Span) -> Result<HirScalarExpr, PlanError> {
+pub(super) fn not_distinct(
+    ecx: &Ecx<'_>,
+    left: Planned,
+    right: Planned,
+    span: Span,
+) -> Result<HirScalarExpr, PlanError> {
     match (&left, &right) {
         (Planned::Null, _) => return Ok(right.resolve(ecx)?.expr.is_null()),
         (_, Planned::Null) => return Ok(left.resolve(ecx)?.expr.is_null()),
@@ -177,7 +195,10 @@ pub(super) fn condition(ecx: &Ecx<'_>, value: Planned, construct: &str) -> Resul
         None | Some(ScalarType::Bool) => Ok(value.cast(ecx, &ScalarType::Bool, CastContext::Implicit)?.expr),
         Some(t) => {
             let t = type_name(&t);
-            Err(PlanError::new("42804", format!("argument of {construct} must be type boolean, not type {t}")))
+            Err(PlanError::new(
+                "42804",
+                format!("argument of {construct} must be type boolean, not type {t}"),
+            ))
         }
     }
 }

@@ -6,8 +6,8 @@ use hw_expr::func::CastContext;
 use hw_expr::{HirRelationExpr, HirScalarExpr};
 use hw_repr::{ColumnOrder, Datum, RelationType, Row, ScalarType};
 use sqlparser::ast::{
-    Cte as AstCte, Expr, LimitClause, Offset, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, Spanned,
-    Value, ValueWithSpan, Values, With,
+    Cte as AstCte, Expr, LimitClause, Offset, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator,
+    SetQuantifier, Spanned, Value, ValueWithSpan, Values, With,
 };
 
 use super::aggregate::order_of;
@@ -149,7 +149,10 @@ fn refuse(query: &Query) -> Result<(), PlanError> {
     if !query.locks.is_empty() {
         return Err(PlanError::unsupported("FOR UPDATE and FOR SHARE"));
     }
-    if query.for_clause.is_some() || query.settings.is_some() || query.format_clause.is_some() || !query.pipe_operators.is_empty()
+    if query.for_clause.is_some()
+        || query.settings.is_some()
+        || query.format_clause.is_some()
+        || !query.pipe_operators.is_empty()
     {
         return Err(PlanError::unsupported("this clause of a query"));
     }
@@ -300,7 +303,8 @@ pub(super) fn cast_rel(
     for (i, (from, to)) in rel.types.iter().zip(types).enumerate() {
         // A literal of unknown type is read as the type that is wanted.
         let context = if rel.unknown[i] { CastContext::Explicit } else { context };
-        let cast = cast_typed(Typed::new(HirScalarExpr::column(i), from.clone()), to, context).map_err(|e| (i, e))?;
+        let cast = cast_typed(Typed::new(HirScalarExpr::column(i), from.clone()), to, context)
+            .map_err(|e| (i, e))?;
         match cast.expr {
             HirScalarExpr::Column(_) => outputs.push(i),
             e => {
@@ -328,7 +332,8 @@ fn set_operation(qcx: &Qcx<'_>, l: Rel, r: Rel, op: SetOperator, all: bool) -> R
     let mut types = vec![];
     let mut unknown = vec![];
     for i in 0..l.types.len() {
-        let known = [&l, &r].into_iter().filter(|x| !x.unknown[i]).map(|x| x.types[i].clone()).collect::<Vec<_>>();
+        let known =
+            [&l, &r].into_iter().filter(|x| !x.unknown[i]).map(|x| x.types[i].clone()).collect::<Vec<_>>();
         types.push(unify_types(&known, name)?);
         unknown.push(false);
     }
@@ -424,7 +429,8 @@ pub(super) fn plan_values(
         }
     }
     let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-    let rows = (0..values.rows.len()).map(|_| columns.iter_mut().filter_map(Iterator::next).collect()).collect();
+    let rows =
+        (0..values.rows.len()).map(|_| columns.iter_mut().filter_map(Iterator::next).collect()).collect();
     let names = (1..=width).map(|i| format!("column{i}")).collect();
     Ok(Rel { expr: values_expr(rows, &types), names, unknown: vec![false; width], types })
 }
@@ -473,7 +479,12 @@ pub(super) fn ordinal(expr: &Expr, clause: &str, columns: usize) -> Result<Optio
 }
 
 /// Orders a relation by its columns; after a set operation only by names and positions.
-fn order_rel(qcx: &Qcx<'_>, rel: Rel, order_by: &[OrderByExpr], set: Option<&str>) -> Result<Parts, PlanError> {
+fn order_rel(
+    qcx: &Qcx<'_>,
+    rel: Rel,
+    order_by: &[OrderByExpr],
+    set: Option<&str>,
+) -> Result<Parts, PlanError> {
     let mut parts: Parts = rel.into();
     let desc = hw_repr::RelationDesc::new(
         RelationType::new(parts.types.iter().map(|t| t.clone().nullable(true)).collect()),
@@ -490,14 +501,17 @@ fn order_rel(qcx: &Qcx<'_>, rel: Rel, order_by: &[OrderByExpr], set: Option<&str
             (None, Some(name)) => {
                 let e = PlanError::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                     .with_detail("Only result column names can be used, not expressions or functions.")
-                    .with_hint(format!("Add the expression/function to every SELECT, or move the {name} into a FROM clause."));
+                    .with_hint(format!(
+                        "Add the expression/function to every SELECT, or move the {name} into a FROM clause."
+                    ));
                 let known = matches!(&o.expr, Expr::Identifier(_));
                 let e = if known { PlanError::unknown_column(&o.expr) } else { e };
                 return qcx.at(Err(e), o.expr.span());
             }
             (None, None) => {
                 let frame = qcx.frame(&scope, "ORDER BY");
-                let e = plan_expr(&Ecx { qcx, frame: &frame }, &o.expr)?.resolve(&Ecx { qcx, frame: &frame })?;
+                let e =
+                    plan_expr(&Ecx { qcx, frame: &frame }, &o.expr)?.resolve(&Ecx { qcx, frame: &frame })?;
                 let arity = parts.expr.arity();
                 parts.expr = parts.expr.map(vec![e.expr]);
                 arity
@@ -524,7 +538,8 @@ fn plan_limit(
             offset = o.as_ref().map(|Offset { value, .. }| value);
         }
         Some(LimitClause::OffsetCommaLimit { .. }) => {
-            return Err(PlanError::syntax("LIMIT #,# syntax is not supported").with_hint("Use separate LIMIT and OFFSET clauses."));
+            return Err(PlanError::syntax("LIMIT #,# syntax is not supported")
+                .with_hint("Use separate LIMIT and OFFSET clauses."));
         }
     }
     let one = Expr::Value(Value::Number("1".into(), false).with_empty_span());
@@ -540,10 +555,14 @@ fn plan_limit(
         let ecx = Ecx { qcx, frame: &frame };
         let value = plan_expr(&ecx, e)?;
         let text = value.type_text();
-        let value = value.cast(&ecx, &ScalarType::Int64, CastContext::Assignment).map_err(|e| match e.sqlstate {
-            "42846" => PlanError::new("42804", format!("argument of {name} must be type bigint, not type {text}")),
-            _ => e,
-        });
+        let value =
+            value.cast(&ecx, &ScalarType::Int64, CastContext::Assignment).map_err(|e| match e.sqlstate {
+                "42846" => PlanError::new(
+                    "42804",
+                    format!("argument of {name} must be type bigint, not type {text}"),
+                ),
+                _ => e,
+            });
         let mut own = false;
         let value = qcx.at(value, e.span())?.expr;
         value.visit_free(&mut |c| own |= c.level == 0);

@@ -55,7 +55,12 @@ pub(super) fn plan_mutually_recursive(
     for (cte, (name, id, types)) in with.cte_tables.iter().zip(declared) {
         let rel = plan_nested(qcx, &cte.query)?;
         let value = fit(&name, rel, &types)?;
-        bindings.push((name, id, value, RelationType::new(types.iter().map(|t| t.clone().nullable(true)).collect())));
+        bindings.push((
+            name,
+            id,
+            value,
+            RelationType::new(types.iter().map(|t| t.clone().nullable(true)).collect()),
+        ));
     }
     Ok(vec![Binding::LetRec(bindings, block.limit)])
 }
@@ -69,7 +74,10 @@ fn fit(name: &str, rel: Rel, types: &[ScalarType]) -> Result<HirRelationExpr, Pl
     let given = rel.types.clone();
     cast_rel(rel, types, CastContext::Assignment).map_err(|(i, _)| {
         let (got, wanted) = (type_name(&given[i]), type_name(&types[i]));
-        PlanError::new("42804", format!("column {} of \"{name}\" is declared {wanted}, but its query gives {got}", i + 1))
+        PlanError::new(
+            "42804",
+            format!("column {} of \"{name}\" is declared {wanted}, but its query gives {got}", i + 1),
+        )
     })
 }
 
@@ -77,7 +85,8 @@ fn fit(name: &str, rel: Rel, types: &[ScalarType]) -> Result<HirRelationExpr, Pl
 /// does not refer to itself.
 pub(super) fn plan_recursive(qcx: &mut Qcx<'_>, cte: &AstCte) -> Result<Option<Binding>, PlanError> {
     let name = ident(&cte.alias.name);
-    let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } = &*cte.query.body else {
+    let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } = &*cte.query.body
+    else {
         return Ok(None);
     };
     if cte.query.with.is_some() {
@@ -109,7 +118,8 @@ pub(super) fn plan_recursive(qcx: &mut Qcx<'_>, cte: &AstCte) -> Result<Option<B
             "recursive query \"{name}\" column {} has type {b} in non-recursive term but type {s} overall",
             i + 1
         );
-        PlanError::new("42804", text).with_hint("Cast the output of the non-recursive term to the correct type.")
+        PlanError::new("42804", text)
+            .with_hint("Cast the output of the non-recursive term to the correct type.")
     })?;
     let both = base.expr.union(step);
     let value = if matches!(set_quantifier, SetQuantifier::All) { both } else { both.distinct() };

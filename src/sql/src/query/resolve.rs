@@ -104,9 +104,14 @@ fn bind_element(params: &[&ParamType], args: &[Option<ScalarType>]) -> Option<Op
         let found = match (p, a) {
             (ParamType::AnyElement, Some(t)) => t.clone(),
             (ParamType::AnyNonArray, Some(t)) if !matches!(t, ScalarType::Array(_)) => t.clone(),
-            (ParamType::AnyArray, Some(t @ (ScalarType::Array(_) | ScalarType::Int2Vector))) => element_of(t)?,
+            (ParamType::AnyArray, Some(t @ (ScalarType::Array(_) | ScalarType::Int2Vector))) => {
+                element_of(t)?
+            }
             (ParamType::AnyRange, Some(t @ ScalarType::Range(_))) => element_of(t)?,
-            (ParamType::AnyElement | ParamType::AnyNonArray | ParamType::AnyArray | ParamType::AnyRange, None) => {
+            (
+                ParamType::AnyElement | ParamType::AnyNonArray | ParamType::AnyArray | ParamType::AnyRange,
+                None,
+            ) => {
                 used = true;
                 continue;
             }
@@ -145,11 +150,19 @@ fn bind_compatible(params: &[&ParamType], args: &[Option<ScalarType>]) -> Option
     common_type(&types).map(Some)
 }
 
-fn bind_container(params: &[&ParamType], args: &[Option<ScalarType>], list: bool) -> Option<Option<ScalarType>> {
+fn bind_container(
+    params: &[&ParamType],
+    args: &[Option<ScalarType>],
+    list: bool,
+) -> Option<Option<ScalarType>> {
     for (p, a) in params.iter().zip(args) {
         match (p, a, list) {
-            (ParamType::AnyList, Some(ScalarType::List { element, .. }), true) => return Some(Some((**element).clone())),
-            (ParamType::AnyMap, Some(ScalarType::Map { value, .. }), false) => return Some(Some((**value).clone())),
+            (ParamType::AnyList, Some(ScalarType::List { element, .. }), true) => {
+                return Some(Some((**element).clone()));
+            }
+            (ParamType::AnyMap, Some(ScalarType::Map { value, .. }), false) => {
+                return Some(Some((**value).clone()));
+            }
             (ParamType::AnyList, _, true) | (ParamType::AnyMap, _, false) => return None,
             _ => {}
         }
@@ -190,7 +203,8 @@ pub(super) fn choose(
         && let Some(all) = single_known(args)
     {
         let args: Vec<_> = args.iter().map(|_| Some(all.clone())).collect();
-        let fit: Vec<_> = possible.iter().filter(|(i, _)| candidates[*i].bind(&args).is_some()).cloned().collect();
+        let fit: Vec<_> =
+            possible.iter().filter(|(i, _)| candidates[*i].bind(&args).is_some()).cloned().collect();
         if fit.len() == 1 {
             possible = fit;
         }
@@ -251,8 +265,11 @@ fn narrow_unknown(
                 _ => return,
             }
         };
-        let preferred = types.iter().any(|(_, t)| t.is_some_and(|t| category(t) == wanted && is_preferred(t)));
-        let fits = |t: Option<&ScalarType>| t.is_some_and(|t| category(t) == wanted && (!preferred || is_preferred(t)));
+        let preferred =
+            types.iter().any(|(_, t)| t.is_some_and(|t| category(t) == wanted && is_preferred(t)));
+        let fits = |t: Option<&ScalarType>| {
+            t.is_some_and(|t| category(t) == wanted && (!preferred || is_preferred(t)))
+        };
         let good: Vec<usize> = types.iter().filter(|(_, t)| fits(*t)).map(|(i, _)| *i).collect();
         kept.retain(|(i, _)| good.contains(i));
     }

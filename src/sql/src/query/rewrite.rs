@@ -39,7 +39,9 @@ impl Ungrouped {
         let text = if self.in_subquery {
             format!("subquery uses ungrouped column \"{name}\" from outer query")
         } else {
-            format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function")
+            format!(
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            )
         };
         let e = PlanError::new("42803", text);
         let column = name.rsplit('.').next().unwrap_or(name).to_owned();

@@ -4,18 +4,20 @@ use hw_expr::HirScalarExpr;
 use hw_expr::func::CastContext;
 use hw_repr::{Datum, ScalarType};
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, Ident, Interval, Spanned, Subscript,
-    TypedString, UnaryOperator, Value, ValueWithSpan,
+    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, Ident, Interval,
+    Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
 use super::coerce::{Planned, Typed, parameter, unify, unify_types};
 use super::context::{Ecx, ident, name_parts};
-use super::function::{call_named, plan_function};
+use super::function::{call_named, call_syntax, plan_function};
 use super::internal;
 use super::operator::{condition, is_comparison, not_distinct, operator};
 use super::scope::Resolved;
-use super::subquery::{as_query, plan_subquery, quantified, quantified_subquery, record_subquery, scalar_subquery};
+use super::subquery::{
+    as_query, plan_subquery, quantified, quantified_subquery, record_subquery, scalar_subquery,
+};
 use super::types::{plan_data_type, type_name};
 use crate::error::PlanError;
 
@@ -30,7 +32,11 @@ pub(super) fn plan_typed(ecx: &Ecx<'_>, expr: &Expr) -> Result<Typed, PlanError>
 }
 
 /// Plans a condition.
-pub(super) fn plan_condition(ecx: &Ecx<'_>, expr: &Expr, construct: &str) -> Result<HirScalarExpr, PlanError> {
+pub(super) fn plan_condition(
+    ecx: &Ecx<'_>,
+    expr: &Expr,
+    construct: &str,
+) -> Result<HirScalarExpr, PlanError> {
     condition(ecx, plan_expr(ecx, expr)?, construct).map_err(|e| ecx.error_at(e, expr))
 }
 
@@ -86,17 +92,17 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
         }
         Expr::AtTimeZone { timestamp, time_zone } => {
             let args = vec![plan_expr(ecx, time_zone)?, plan_expr(ecx, timestamp)?];
-            call_named(ecx, "timezone", args, expr.span())
+            call_syntax(ecx, "timezone", args, expr.span())
         }
         Expr::Extract { field, expr: e, .. } => {
             let field = text_literal(&field_name(field));
-            call_named(ecx, "extract", vec![field, plan_expr(ecx, e)?], expr.span())
+            call_syntax(ecx, "extract", vec![field, plan_expr(ecx, e)?], expr.span())
         }
         Expr::Ceil { expr: e, .. } => call_named(ecx, "ceil", vec![plan_expr(ecx, e)?], expr.span()),
         Expr::Floor { expr: e, .. } => call_named(ecx, "floor", vec![plan_expr(ecx, e)?], expr.span()),
         Expr::Position { expr: e, r#in } => {
             let args = vec![plan_expr(ecx, r#in)?, plan_expr(ecx, e)?];
-            call_named(ecx, "position", args, expr.span())
+            call_syntax(ecx, "position", args, expr.span())
         }
         Expr::Substring { expr: e, substring_from, substring_for, .. } => {
             let from = match substring_from {
@@ -107,7 +113,7 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             if let Some(f) = substring_for {
                 args.push(plan_expr(ecx, f)?);
             }
-            call_named(ecx, "substring", args, expr.span())
+            call_syntax(ecx, "substring", args, expr.span())
         }
         Expr::Trim { trim_where, trim_what, expr: e, trim_characters } => {
             let name = match trim_where {
@@ -119,18 +125,20 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             for what in trim_what.iter().map(|w| &**w).chain(trim_characters.iter().flatten()) {
                 args.push(plan_expr(ecx, what)?);
             }
-            call_named(ecx, name, args, expr.span())
+            call_syntax(ecx, name, args, expr.span())
         }
         Expr::Overlay { expr: e, overlay_what, overlay_from, overlay_for } => {
-            let mut args = vec![plan_expr(ecx, e)?, plan_expr(ecx, overlay_what)?, plan_expr(ecx, overlay_from)?];
+            let mut args =
+                vec![plan_expr(ecx, e)?, plan_expr(ecx, overlay_what)?, plan_expr(ecx, overlay_from)?];
             if let Some(f) = overlay_for {
                 args.push(plan_expr(ecx, f)?);
             }
-            call_named(ecx, "overlay", args, expr.span())
+            call_syntax(ecx, "overlay", args, expr.span())
         }
         Expr::IsNormalized { expr: e, form, negated } => {
             let form = form.as_ref().map_or_else(|| "NFC".to_owned(), ToString::to_string);
-            let result = call_named(ecx, "is_normalized", vec![plan_expr(ecx, e)?, text_literal(&form)], expr.span())?;
+            let result =
+                call_named(ecx, "is_normalized", vec![plan_expr(ecx, e)?, text_literal(&form)], expr.span())?;
             negate_if(result, *negated, ecx)
         }
         Expr::Collate { expr: e, collation } => {
@@ -165,7 +173,9 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             let mut keys = vec![];
             let mut values = vec![];
             for e in &m.entries {
-                keys.push(plan_expr(ecx, &e.key)?.cast(ecx, &ScalarType::String, CastContext::Implicit)?.expr);
+                keys.push(
+                    plan_expr(ecx, &e.key)?.cast(ecx, &ScalarType::String, CastContext::Implicit)?.expr,
+                );
                 values.push(plan_expr(ecx, &e.value)?);
             }
             let (values, typ) = unify(ecx, values, "MAP")?;
@@ -218,7 +228,9 @@ pub(super) fn literal_text(v: &ValueWithSpan) -> Result<String, PlanError> {
 fn value(ecx: &Ecx<'_>, v: &ValueWithSpan) -> Result<Planned, PlanError> {
     match &v.value {
         Value::Number(n, _) => ecx.at(number(n), v.span),
-        Value::Boolean(b) => Ok(Planned::typed(HirScalarExpr::literal(Datum::Bool(*b), ScalarType::Bool), ScalarType::Bool)),
+        Value::Boolean(b) => {
+            Ok(Planned::typed(HirScalarExpr::literal(Datum::Bool(*b), ScalarType::Bool), ScalarType::Bool))
+        }
         Value::Null => Ok(Planned::Null),
         Value::Placeholder(p) => {
             let n = p.strip_prefix('$').and_then(|n| n.parse().ok());
@@ -235,7 +247,10 @@ fn number(n: &str) -> Result<Planned, PlanError> {
         return Ok(int_literal(i));
     }
     if let Ok(i) = n.parse::<i64>() {
-        return Ok(Planned::typed(HirScalarExpr::literal(Datum::Int64(i), ScalarType::Int64), ScalarType::Int64));
+        return Ok(Planned::typed(
+            HirScalarExpr::literal(Datum::Int64(i), ScalarType::Int64),
+            ScalarType::Int64,
+        ));
     }
     let arena = hw_repr::RowArena::new();
     let datum = hw_repr::text::decode(n, &ScalarType::NUMERIC, &arena).map_err(hw_expr::EvalError::from)?;
@@ -304,19 +319,26 @@ fn whole_row(ecx: &Ecx<'_>, parts: &[String], span: Span) -> Result<Planned, Pla
 /// A field of a record by its name.
 pub(super) fn field(record: Typed, name: &str) -> Result<Typed, PlanError> {
     let ScalarType::Record { fields, .. } = &record.typ else {
-        let text = format!("column notation .{name} applied to type {}, which is not a composite type", type_name(&record.typ));
+        let text = format!(
+            "column notation .{name} applied to type {}, which is not a composite type",
+            type_name(&record.typ)
+        );
         return Err(PlanError::new("42809", text));
     };
     match fields.iter().position(|(n, _)| n == name) {
         Some(i) => internal::record_get(record, i),
-        None => Err(PlanError::new("42703", format!("could not identify column \"{name}\" in record data type"))),
+        None => {
+            Err(PlanError::new("42703", format!("could not identify column \"{name}\" in record data type")))
+        }
     }
 }
 
 /// The position of an operator: what stands between its operands, past blanks.
 fn operator_span(ecx: &Ecx<'_>, left: &Expr, right: &Expr) -> Span {
     let (start, end) = (left.span().end, right.span().start);
-    let (Some(from), Some(to)) = (ecx.scx().position(start), ecx.scx().position(end)) else { return left.span() };
+    let (Some(from), Some(to)) = (ecx.scx().position(start), ecx.scx().position(end)) else {
+        return left.span();
+    };
     let between: Vec<char> = ecx.scx().text.chars().skip(from - 1).take(to.saturating_sub(from)).collect();
     let skipped = between.iter().position(|c| !c.is_whitespace() && *c != ')');
     match skipped {
@@ -338,7 +360,7 @@ fn binary(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr) -> Resu
                 return Err(PlanError::syntax("wrong number of parameters on OVERLAPS expression"));
             };
             l.extend(r);
-            return call_named(ecx, "overlaps", l, left.span());
+            return call_syntax(ecx, "overlaps", l, left.span());
         }
         _ => {}
     }
@@ -378,8 +400,13 @@ fn junction(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr) -> Re
     }
     operands.push(rest);
     let name = if *op == BinaryOperator::And { "AND" } else { "OR" };
-    let planned = operands.into_iter().rev().map(|e| plan_condition(ecx, e, name)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Typed::bool(if *op == BinaryOperator::And { HirScalarExpr::And(planned) } else { HirScalarExpr::Or(planned) }))
+    let planned =
+        operands.into_iter().rev().map(|e| plan_condition(ecx, e, name)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Typed::bool(if *op == BinaryOperator::And {
+        HirScalarExpr::And(planned)
+    } else {
+        HirScalarExpr::Or(planned)
+    }))
 }
 
 fn operator_symbol(op: &BinaryOperator) -> String {
@@ -401,7 +428,22 @@ fn unary(ecx: &Ecx<'_>, op: &UnaryOperator, expr: &Expr) -> Result<Planned, Plan
         return ecx.at(number(&format!("-{n}")), *span);
     }
     let symbol = op.to_string();
-    operator(ecx, symbol.trim(), vec![plan_expr(ecx, expr)?], expr.span())
+    operator(ecx, symbol.trim(), vec![plan_expr(ecx, expr)?], prefix_span(ecx, symbol.trim(), expr))
+}
+
+/// The position of a prefix operator: before its operand, past blanks and parentheses.
+fn prefix_span(ecx: &Ecx<'_>, symbol: &str, operand: &Expr) -> Span {
+    let span = operand.span();
+    let Some(at) = ecx.scx().position(span.start) else { return span };
+    let before: Vec<char> = ecx.scx().text.chars().take(at - 1).collect();
+    let skipped = before.iter().rev().take_while(|c| c.is_whitespace() || **c == '(').count();
+    let back = (skipped + symbol.chars().count()) as u64;
+    if before.len() < back as usize {
+        return span;
+    }
+    let mut start = span.start;
+    start.column -= back;
+    Span::new(start, span.end)
 }
 
 /// IS [NOT] NULL; of a row, whether all its fields are (not) NULL.
@@ -421,7 +463,13 @@ fn is_null(ecx: &Ecx<'_>, expr: &Expr, negated: bool) -> Result<HirScalarExpr, P
     }
 }
 
-fn is_bool(ecx: &Ecx<'_>, e: &Expr, wanted: bool, negated: bool, construct: &str) -> Result<Planned, PlanError> {
+fn is_bool(
+    ecx: &Ecx<'_>,
+    e: &Expr,
+    wanted: bool,
+    negated: bool,
+    construct: &str,
+) -> Result<Planned, PlanError> {
     let value = plan_condition(ecx, e, construct)?;
     let value = if wanted { value } else { value.not() };
     let is = HirScalarExpr::Coalesce(vec![value, HirScalarExpr::literal_false()]);
@@ -431,7 +479,7 @@ fn is_bool(ecx: &Ecx<'_>, e: &Expr, wanted: bool, negated: bool, construct: &str
 fn in_list(ecx: &Ecx<'_>, expr: &Expr, list: &[Expr], negated: bool) -> Result<Planned, PlanError> {
     let left = plan_row_or_expr(ecx, expr)?;
     let items = list.iter().map(|e| plan_expr(ecx, e)).collect::<Result<Vec<_>, _>>()?;
-    let span = expr.span();
+    let span = list.first().map_or(expr.span(), |first| operator_span(ecx, expr, first));
     any_of(ecx, left, "=", items, false, span).and_then(|p| negate_if(p, negated, ecx))
 }
 
@@ -486,7 +534,13 @@ fn like(
     operator(ecx, op, vec![plan_expr(ecx, expr)?, pattern_value], operator_span(ecx, expr, pattern))
 }
 
-fn similar(ecx: &Ecx<'_>, op: &str, expr: &Expr, pattern: &Expr, escape: Option<&Expr>) -> Result<Planned, PlanError> {
+fn similar(
+    ecx: &Ecx<'_>,
+    op: &str,
+    expr: &Expr,
+    pattern: &Expr,
+    escape: Option<&Expr>,
+) -> Result<Planned, PlanError> {
     let mut args = vec![plan_expr(ecx, pattern)?];
     if let Some(e) = escape {
         args.push(plan_expr(ecx, e)?);
@@ -496,7 +550,13 @@ fn similar(ecx: &Ecx<'_>, op: &str, expr: &Expr, pattern: &Expr, escape: Option<
 }
 
 /// `x op ANY (…)` and ALL, over a subquery or an array.
-fn any_all(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr, all: bool) -> Result<Planned, PlanError> {
+fn any_all(
+    ecx: &Ecx<'_>,
+    left: &Expr,
+    op: &BinaryOperator,
+    right: &Expr,
+    all: bool,
+) -> Result<Planned, PlanError> {
     let value = plan_row_or_expr(ecx, left)?;
     let symbol = operator_symbol(op);
     let span = left.span();
@@ -544,7 +604,11 @@ fn cast(ecx: &Ecx<'_>, kind: &CastKind, e: &Expr, data_type: &DataType) -> Resul
     if !matches!(kind, CastKind::Cast | CastKind::DoubleColon) {
         return Err(PlanError::unsupported("TRY_CAST"));
     }
-    let typ = ecx.at(plan_data_type(ecx.scx(), data_type), e.span())?;
+    let place = match data_type {
+        DataType::Custom(name, _) => name.span(),
+        _ => e.span(),
+    };
+    let typ = ecx.at(plan_data_type(ecx.scx(), data_type), place)?;
     // ARRAY[] and ARRAY['a'] take their type from the cast.
     if let (Expr::Array(Array { elem, .. }), ScalarType::Array(t)) = (e, &typ)
         && !elem.iter().any(|e| matches!(e, Expr::Array(_)))
@@ -581,12 +645,33 @@ fn case(
         });
         results.push(plan_expr(ecx, result)?);
     }
-    let (mut results, typ) = unify(ecx, results, "CASE")?;
+    let places: Vec<Option<&Expr>> = std::iter::once(else_result).chain(conditions.iter().map(|c| Some(&c.result))).collect();
+    let (mut results, typ) = unify_at(ecx, results, "CASE", &places)?;
     let mut expr = results.remove(0);
     for (test, result) in tests.into_iter().zip(results).rev() {
         expr = test.if_then_else(result, expr);
     }
     Ok(Planned::typed(expr, typ))
+}
+
+/// Brings values to their common type; an error has the position of the first that does not fit.
+fn unify_at(
+    ecx: &Ecx<'_>,
+    values: Vec<Planned>,
+    construct: &str,
+    places: &[Option<&Expr>],
+) -> Result<(Vec<HirScalarExpr>, ScalarType), PlanError> {
+    let types: Vec<Option<ScalarType>> = values.iter().map(Planned::typ).collect();
+    unify(ecx, values, construct).map_err(|e| {
+        let misfit = (1..=types.len()).find(|n| {
+            let known: Vec<_> = types[..*n].iter().flatten().cloned().collect();
+            unify_types(&known, construct).is_err()
+        });
+        match misfit.and_then(|n| places.get(n - 1).copied().flatten()) {
+            Some(place) => ecx.error_at(e, place),
+            None => e,
+        }
+    })
 }
 
 fn array(ecx: &Ecx<'_>, elem: &[Expr]) -> Result<Planned, PlanError> {
@@ -595,7 +680,8 @@ fn array(ecx: &Ecx<'_>, elem: &[Expr]) -> Result<Planned, PlanError> {
             .with_hint("Explicitly cast to the desired type, for example ARRAY[]::integer[]."));
     }
     let values = elem.iter().map(|e| plan_expr(ecx, e)).collect::<Result<Vec<_>, _>>()?;
-    let (exprs, typ) = unify(ecx, values, "ARRAY")?;
+    let places: Vec<Option<&Expr>> = elem.iter().map(Some).collect();
+    let (exprs, typ) = unify_at(ecx, values, "ARRAY", &places)?;
     Ok(Planned::Typed(internal::array(exprs, &typ)?))
 }
 
@@ -625,7 +711,9 @@ fn field_access(ecx: &Ecx<'_>, root: &Expr, chain: &[AccessExpr]) -> Result<Plan
                 value = ecx.at(field(value, &ident(name)), name.span)?;
                 i += 1;
             }
-            AccessExpr::Dot(other) => return Err(PlanError::syntax(format!("syntax error at or near \"{other}\""))),
+            AccessExpr::Dot(other) => {
+                return Err(PlanError::syntax(format!("syntax error at or near \"{other}\"")));
+            }
             AccessExpr::Subscript(_) => {
                 let subscripts: Vec<&Subscript> = chain[i..]
                     .iter()
@@ -692,7 +780,10 @@ fn subscript_by_key(ecx: &Ecx<'_>, value: Typed, subscripts: &[&Subscript]) -> R
     let mut value = value;
     for s in subscripts {
         let Subscript::Index { index } = s else {
-            return Err(PlanError::new("42804", format!("{} subscript does not support slices", type_name(&value.typ))));
+            return Err(PlanError::new(
+                "42804",
+                format!("{} subscript does not support slices", type_name(&value.typ)),
+            ));
         };
         let key = plan_expr(ecx, index)?;
         value = operator(ecx, "->", vec![Planned::Typed(value), key], index.span())?.resolve(ecx)?;

@@ -206,6 +206,11 @@ impl<'a> Frame<'a> {
     pub(super) fn missing_table(&self, parts: &[String]) -> PlanError {
         let name = parts.join(".");
         let hidden = self.chain().any(|(_, f)| f.visible != Visibility::Yes && !f.scope.tables_named(parts).is_empty());
+        let never = |f: &Frame<'_>| f.visible == Visibility::Never && !f.scope.tables_named(parts).is_empty();
+        if self.chain().any(|(_, f)| never(f)) {
+            return PlanError::new("42P10", format!("invalid reference to FROM-clause entry for table \"{name}\""))
+                .with_detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.");
+        }
         if hidden {
             return PlanError::new("42P01", format!("invalid reference to FROM-clause entry for table \"{name}\""))
                 .with_hint(format!(

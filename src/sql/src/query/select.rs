@@ -81,7 +81,11 @@ struct Output<'s> {
 }
 
 /// Plans a SELECT with the ORDER BY of its query.
-pub(super) fn plan_select(qcx: &Qcx<'_>, select: &Select, order_by: &[OrderByExpr]) -> Result<Parts, PlanError> {
+pub(super) fn plan_select(
+    qcx: &Qcx<'_>,
+    select: &Select,
+    order_by: &[OrderByExpr],
+) -> Result<Parts, PlanError> {
     refuse(select)?;
     let (mut rel, scope) = plan_from(qcx, &select.from)?;
     if let Some(selection) = &select.selection {
@@ -100,7 +104,8 @@ pub(super) fn plan_select(qcx: &Qcx<'_>, select: &Select, order_by: &[OrderByExp
     let (keys, sets) = plan_group_by(&Ecx { qcx, frame: &group_frame }, select, &outputs)?;
     let having_frame = frame("HAVING");
     let having = select.having.as_ref();
-    let having = having.map(|h| plan_condition(&Ecx { qcx, frame: &having_frame }, h, "HAVING")).transpose()?;
+    let having =
+        having.map(|h| plan_condition(&Ecx { qcx, frame: &having_frame }, h, "HAVING")).transpose()?;
 
     let order_frame = frame("ORDER BY");
     let order = plan_order(&Ecx { qcx, frame: &order_frame }, &outputs, order_by)?;
@@ -110,7 +115,8 @@ pub(super) fn plan_select(qcx: &Qcx<'_>, select: &Select, order_by: &[OrderByExp
     let hints = qcx.scx().extensions.hints(select);
     let collector = collector.take();
     let grouped = sets.is_some() || !collector.aggregates.is_empty() || having.is_some();
-    let mut rewriter = Rewriter::new(&scope, if grouped { Some(&keys) } else { None }, collector.aggregates.len());
+    let mut rewriter =
+        Rewriter::new(&scope, if grouped { Some(&keys) } else { None }, collector.aggregates.len());
     if grouped {
         let sets = sets.unwrap_or_else(|| vec![vec![]]);
         rel = reduce_sets(qcx, rel, scope.types.len(), &keys, sets, collector.aggregates, hints.aggregate);
@@ -162,7 +168,10 @@ fn refuse(select: &Select) -> Result<(), PlanError> {
         (select.into.is_some(), "SELECT INTO"),
         (!select.lateral_views.is_empty(), "LATERAL VIEW"),
         (select.prewhere.is_some(), "PREWHERE"),
-        (!select.cluster_by.is_empty() || !select.distribute_by.is_empty() || !select.sort_by.is_empty(), "SORT BY"),
+        (
+            !select.cluster_by.is_empty() || !select.distribute_by.is_empty() || !select.sort_by.is_empty(),
+            "SORT BY",
+        ),
         (select.qualify.is_some(), "QUALIFY"),
         (!select.connect_by.is_empty(), "CONNECT BY"),
         (select.exclude.is_some(), "EXCLUDE"),
@@ -209,7 +218,11 @@ fn plain_wildcard(o: &WildcardAdditionalOptions) -> Result<(), PlanError> {
     if plain { Ok(()) } else { Err(PlanError::unsupported("an option of *")) }
 }
 
-fn plan_items<'s>(ecx: &Ecx<'_>, scope: &Scope, items: &'s [SelectItem]) -> Result<Vec<Output<'s>>, PlanError> {
+fn plan_items<'s>(
+    ecx: &Ecx<'_>,
+    scope: &Scope,
+    items: &'s [SelectItem],
+) -> Result<Vec<Output<'s>>, PlanError> {
     let mut outputs = vec![];
     for item in items {
         match item {
@@ -244,7 +257,9 @@ fn plan_items<'s>(ecx: &Ecx<'_>, scope: &Scope, items: &'s [SelectItem]) -> Resu
 fn record_star(e: &Expr) -> Option<&Expr> {
     let Expr::CompoundFieldAccess { root, access_chain } = e else { return None };
     match &access_chain[..] {
-        [sqlparser::ast::AccessExpr::Dot(Expr::Identifier(i))] if i.value == crate::parser::RECORD_STAR => Some(root),
+        [sqlparser::ast::AccessExpr::Dot(Expr::Identifier(i))] if i.value == crate::parser::RECORD_STAR => {
+            Some(root)
+        }
         _ => None,
     }
 }
@@ -261,13 +276,17 @@ fn expand_record<'s>(record: Typed) -> Result<Vec<Output<'s>>, PlanError> {
     fields.iter().enumerate().map(field).collect()
 }
 
-fn plan_star<'s>(ecx: &Ecx<'_>, kind: &SelectItemQualifiedWildcardKind) -> Result<Vec<Output<'s>>, PlanError> {
+fn plan_star<'s>(
+    ecx: &Ecx<'_>,
+    kind: &SelectItemQualifiedWildcardKind,
+) -> Result<Vec<Output<'s>>, PlanError> {
     match kind {
         SelectItemQualifiedWildcardKind::ObjectName(name) => {
             let parts = name_parts(name)?;
             match ecx.at(ecx.frame.table(&parts), name.span())? {
                 Some(Resolved::Table(columns)) => {
-                    let column = |(name, e, t)| Output { name, value: Typed::new(e, t), unknown: false, ast: None };
+                    let column =
+                        |(name, e, t)| Output { name, value: Typed::new(e, t), unknown: false, ast: None };
                     Ok(columns.into_iter().map(column).collect())
                 }
                 _ => ecx.at(Err(ecx.frame.missing_table(&parts)), name.span()),
@@ -381,13 +400,18 @@ fn plan_order<'o>(
     outputs: &[Output<'_>],
     order_by: &'o [OrderByExpr],
 ) -> Result<Vec<(SortKey, ColumnOrder, &'o Expr)>, PlanError> {
-    let item = |o: &'o OrderByExpr| Ok((sort_key(ecx, &o.expr, "ORDER BY", outputs)?, order_of(o, 0), &o.expr));
+    let item =
+        |o: &'o OrderByExpr| Ok((sort_key(ecx, &o.expr, "ORDER BY", outputs)?, order_of(o, 0), &o.expr));
     order_by.iter().map(item).collect()
 }
 
 type OnKeys<'o> = Option<Vec<(SortKey, &'o Expr)>>;
 
-fn plan_distinct_on<'o>(ecx: &Ecx<'_>, select: &'o Select, outputs: &[Output<'_>]) -> Result<OnKeys<'o>, PlanError> {
+fn plan_distinct_on<'o>(
+    ecx: &Ecx<'_>,
+    select: &'o Select,
+    outputs: &[Output<'_>],
+) -> Result<OnKeys<'o>, PlanError> {
     let Some(Distinct::On(exprs)) = &select.distinct else { return Ok(None) };
     let item = |e: &'o Expr| Ok((sort_key(ecx, e, "DISTINCT ON", outputs)?, e));
     Ok(Some(exprs.iter().map(item).collect::<Result<_, PlanError>>()?))
@@ -433,7 +457,8 @@ fn add_tables(
 ) -> Result<HirRelationExpr, PlanError> {
     let mut waiting = tables;
     while !waiting.is_empty() {
-        let is_ready = |t: &(TableFunc, Vec<HirScalarExpr>, usize)| t.1.iter().all(|e| rewriter.tables_known(e));
+        let is_ready =
+            |t: &(TableFunc, Vec<HirScalarExpr>, usize)| t.1.iter().all(|e| rewriter.tables_known(e));
         let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
         if ready.is_empty() {
             return Err(PlanError::new("XX000", "table functions depend on each other"));

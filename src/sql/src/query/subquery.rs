@@ -24,7 +24,11 @@ pub(super) fn plan_subquery(ecx: &Ecx<'_>, query: &Query) -> Result<Rel, PlanErr
 pub(super) fn scalar_subquery(ecx: &Ecx<'_>, query: &Query) -> Result<Planned, PlanError> {
     let rel = plan_subquery(ecx, query)?;
     let [typ] = &rel.types[..] else {
-        return Err(locate(ecx.scx(), PlanError::syntax("subquery must return only one column"), query.span()));
+        return Err(locate(
+            ecx.scx(),
+            PlanError::syntax("subquery must return only one column"),
+            query.span(),
+        ));
     };
     Ok(Planned::typed(HirScalarExpr::Select(Box::new(rel.expr)), typ.clone()))
 }
@@ -54,7 +58,11 @@ pub(super) fn quantified_subquery(
         _ => 1,
     };
     if rel.types.len() != width {
-        let text = if rel.types.len() > width { "subquery has too many columns" } else { "subquery has too few columns" };
+        let text = if rel.types.len() > width {
+            "subquery has too many columns"
+        } else {
+            "subquery has too few columns"
+        };
         return Err(locate(ecx.scx(), PlanError::syntax(text), span));
     }
     quantified(ecx, left, symbol, rel.expr, &rel.types, all, span)
@@ -82,7 +90,10 @@ pub(super) fn quantified(
     let compared = match left {
         Planned::Row(fields) => compare_fields(&inner, symbol, fields, columns, span)?,
         left => {
-            let right = columns.into_iter().next().ok_or_else(|| PlanError::syntax("subquery has too few columns"))?;
+            let right = columns
+                .into_iter()
+                .next()
+                .ok_or_else(|| PlanError::syntax("subquery has too few columns"))?;
             operator(&inner, symbol, vec![left, right], span)?
         }
     };
@@ -100,7 +111,8 @@ pub(super) fn quantified(
 /// Whether `test` is true for some row, NULL if it is not but is NULL for some.
 fn any_true(rows: HirRelationExpr, test: HirScalarExpr, nullable: bool) -> Result<HirScalarExpr, PlanError> {
     let null = HirScalarExpr::null(ScalarType::Bool);
-    let exists = |rows: HirRelationExpr, p: HirScalarExpr| HirScalarExpr::Exists(Box::new(rows.filter(vec![p])));
+    let exists =
+        |rows: HirRelationExpr, p: HirScalarExpr| HirScalarExpr::Exists(Box::new(rows.filter(vec![p])));
     if !nullable {
         return Ok(exists(rows, test));
     }

@@ -15,8 +15,8 @@ use hw_expr::{
     MirScalarExpr,
 };
 use hw_repr::{
-    ClusterId, ColumnOrder, ColumnType, DatabaseId, Datum, GlobalId, RelationDesc, RoleId, Row, RowArena, ScalarType,
-    SchemaId, compare_rows_by,
+    ClusterId, ColumnOrder, ColumnType, DatabaseId, Datum, GlobalId, RelationDesc, RoleId, Row, RowArena,
+    ScalarType, SchemaId, compare_rows_by,
 };
 
 use crate::catalog::{Catalog, ClusterInfo, FullName, ItemInfo};
@@ -36,7 +36,10 @@ impl TestCatalog {
         catalog.table("t", &[("a", int()), ("b", int()), ("c", text())]);
         catalog.table("u", &[("a", int()), ("d", int())]);
         catalog.table("v", &[("d", int()), ("e", text())]);
-        catalog.table("n", &[("x", ScalarType::NUMERIC.nullable(true)), ("y", ScalarType::Int64.nullable(false))]);
+        catalog.table(
+            "n",
+            &[("x", ScalarType::NUMERIC.nullable(true)), ("y", ScalarType::Int64.nullable(false))],
+        );
         catalog
     }
 
@@ -49,12 +52,17 @@ impl TestCatalog {
             defaults.push(HirScalarExpr::null(typ.scalar_type.clone()));
         }
         let n = self.items.len() as u64 + 1;
-        let definition = ItemDefinition::Table(TableDefinition { desc, defaults, source: None, temporary: false });
+        let definition =
+            ItemDefinition::Table(TableDefinition { desc, defaults, source: None, temporary: false });
         self.items.push(Arc::new(ItemInfo {
             id: GlobalId::User(n),
             oid: 20_000 + n as u32,
             schema_id: SchemaId::User(1),
-            name: FullName { database: Some("materialize".into()), schema: "public".into(), item: name.into() },
+            name: FullName {
+                database: Some("materialize".into()),
+                schema: "public".into(),
+                item: name.into(),
+            },
             owner: RoleId::User(1),
             create_sql: String::new(),
             definition,
@@ -253,7 +261,10 @@ impl Mir<'_> {
                 let mut acc: Vec<(Row, i64)> = vec![(Row::default(), 1)];
                 for input in inputs {
                     let bag = self.eval(input)?;
-                    acc = acc.iter().flat_map(|(l, n)| bag.iter().map(move |(r, m)| (concat(l, r), n * m))).collect();
+                    acc = acc
+                        .iter()
+                        .flat_map(|(l, n)| bag.iter().map(move |(r, m)| (concat(l, r), n * m)))
+                        .collect();
                 }
                 'rows: for (r, n) in acc {
                     for class in equivalences {
@@ -302,7 +313,9 @@ impl Mir<'_> {
                     rows.into_iter().skip(*offset).take(take).for_each(|r| add(&mut out, r, 1));
                 }
             }
-            MirRelationExpr::Negate { input } => out = self.eval(input)?.into_iter().map(|(r, n)| (r, -n)).collect(),
+            MirRelationExpr::Negate { input } => {
+                out = self.eval(input)?.into_iter().map(|(r, n)| (r, -n)).collect()
+            }
             MirRelationExpr::Threshold { input } => {
                 out = self.eval(input)?.into_iter().filter(|(_, n)| *n > 0).collect();
             }
@@ -374,7 +387,9 @@ impl Hir<'_> {
             }
             HirScalarExpr::And(v) => MirScalarExpr::And(v.iter().map(|a| self.closed(a, row)).collect()),
             HirScalarExpr::Or(v) => MirScalarExpr::Or(v.iter().map(|a| self.closed(a, row)).collect()),
-            HirScalarExpr::Coalesce(v) => MirScalarExpr::Coalesce(v.iter().map(|a| self.closed(a, row)).collect()),
+            HirScalarExpr::Coalesce(v) => {
+                MirScalarExpr::Coalesce(v.iter().map(|a| self.closed(a, row)).collect())
+            }
             HirScalarExpr::Not(e) => self.closed(e, row).not(),
             HirScalarExpr::IsNull(e) => self.closed(e, row).is_null(),
             HirScalarExpr::If { cond, then, els } => {
@@ -433,7 +448,8 @@ impl Hir<'_> {
                     self.locals.insert(*id, vec![]);
                 }
                 for _ in 0..100 {
-                    let before: Vec<_> = bindings.iter().map(|(_, id, _, _)| self.locals[id].clone()).collect();
+                    let before: Vec<_> =
+                        bindings.iter().map(|(_, id, _, _)| self.locals[id].clone()).collect();
                     for (_, id, value, _) in bindings {
                         let mut value = self.rel(value)?;
                         value.sort();
@@ -465,7 +481,8 @@ impl Hir<'_> {
                 rows
             }
             HirRelationExpr::CallTable { func, exprs } => {
-                let args = exprs.iter().map(|e| self.scalar(e, &Row::default())).collect::<Result<Vec<_>, _>>()?;
+                let args =
+                    exprs.iter().map(|e| self.scalar(e, &Row::default())).collect::<Result<Vec<_>, _>>()?;
                 let args: Vec<Datum<'_>> = args.iter().map(|r| r.unpack_first()).collect();
                 let arena = RowArena::new();
                 let rows: Result<Vec<_>, _> = func.eval(&arena, &args)?.collect();
@@ -527,9 +544,13 @@ impl Hir<'_> {
                 rows.retain(|r| keep(r));
                 rows
             }
-            HirRelationExpr::Union { .. } | HirRelationExpr::Negate { .. } | HirRelationExpr::Threshold { .. } => {
+            HirRelationExpr::Union { .. }
+            | HirRelationExpr::Negate { .. }
+            | HirRelationExpr::Threshold { .. } => {
                 let bag = self.bag(e)?;
-                bag.into_iter().flat_map(|(r, n)| std::iter::repeat_n(r, usize::try_from(n).unwrap())).collect()
+                bag.into_iter()
+                    .flat_map(|(r, n)| std::iter::repeat_n(r, usize::try_from(n).unwrap()))
+                    .collect()
             }
         })
     }
@@ -544,7 +565,9 @@ impl Hir<'_> {
                     }
                 }
             }
-            HirRelationExpr::Negate { input } => out = self.bag(input)?.into_iter().map(|(r, n)| (r, -n)).collect(),
+            HirRelationExpr::Negate { input } => {
+                out = self.bag(input)?.into_iter().map(|(r, n)| (r, -n)).collect()
+            }
             HirRelationExpr::Threshold { input } => {
                 out = self.bag(input)?.into_iter().filter(|(_, n)| *n > 0).collect();
             }
@@ -627,7 +650,8 @@ impl Hir<'_> {
                 FrameBound::Following(i) => FrameBound::Following(width + order + w.args.len() + i),
                 other => other.clone(),
             };
-            let frame = WindowFrame { start: bound(&w.frame.start), end: bound(&w.frame.end), ..w.frame.clone() };
+            let frame =
+                WindowFrame { start: bound(&w.frame.start), end: bound(&w.frame.end), ..w.frame.clone() };
             let call = WindowCall {
                 func: w.func.clone(),
                 args: (0..w.args.len()).map(|i| width + order + i).collect(),

@@ -14,7 +14,9 @@ use hw_repr::{Datum, Row};
 pub(crate) fn plan(catalog: &TestCatalog, sql: &str) -> Result<PlannedQuery, PlanError> {
     let parsed = parse_one(sql)?;
     let session = SessionInfo::default();
-    let scx = StatementContext::new(catalog, &session, &parsed.extensions).with_text(&parsed.sql).with_params(vec![]);
+    let scx = StatementContext::new(catalog, &session, &parsed.extensions)
+        .with_text(&parsed.sql)
+        .with_params(vec![]);
     match &parsed.statement {
         Statement::Select(s) => plan_query(&scx, &s.query.query),
         other => panic!("no query: {other:?}"),
@@ -73,7 +75,11 @@ fn check(catalog: &TestCatalog, sql: &str, data: &Data) -> Result<usize, String>
         (Ok(rows), Ok(bag)) => {
             let mut wanted = Bag::new();
             rows.into_iter().for_each(|r| *wanted.entry(r).or_default() += 1);
-            if wanted == bag { Ok(bag.len()) } else { Err(format!("{sql}\nwanted {wanted:?}\nfound  {bag:?}\n{mir:#?}")) }
+            if wanted == bag {
+                Ok(bag.len())
+            } else {
+                Err(format!("{sql}\nwanted {wanted:?}\nfound  {bag:?}\n{mir:#?}"))
+            }
         }
         // Plans compute subqueries also where they are not needed, so they may fail where loops do not.
         (_, Err(_)) => Ok(0),
@@ -218,8 +224,12 @@ impl Generator<'_> {
         match self.random.below(if depth == 0 { 3 } else { 9 }) {
             0..=1 => format!("{} {op} {}", self.int(columns, depth), self.int(columns, 0)),
             2 => format!("{} IS NULL", self.int(columns, depth)),
-            3 => format!("({} AND {})", self.condition(columns, depth - 1), self.condition(columns, depth - 1)),
-            4 => format!("({} OR {})", self.condition(columns, depth - 1), self.condition(columns, depth - 1)),
+            3 => {
+                format!("({} AND {})", self.condition(columns, depth - 1), self.condition(columns, depth - 1))
+            }
+            4 => {
+                format!("({} OR {})", self.condition(columns, depth - 1), self.condition(columns, depth - 1))
+            }
             5 => format!("NOT ({})", self.condition(columns, depth - 1)),
             n => {
                 let (from, mut inner) = self.from(columns, depth - 1);
@@ -229,10 +239,16 @@ impl Generator<'_> {
                 let not = self.pick(&["", "NOT "]);
                 match n {
                     6 => format!("{not}EXISTS (SELECT FROM {from} WHERE {condition})"),
-                    7 => format!("{} {not}IN (SELECT {own} FROM {from} WHERE {condition})", self.int(columns, 0)),
+                    7 => format!(
+                        "{} {not}IN (SELECT {own} FROM {from} WHERE {condition})",
+                        self.int(columns, 0)
+                    ),
                     _ => {
                         let quantifier = self.pick(&["ANY", "ALL"]);
-                        format!("{} {op} {quantifier} (SELECT {own} FROM {from} WHERE {condition})", self.int(columns, 0))
+                        format!(
+                            "{} {op} {quantifier} (SELECT {own} FROM {from} WHERE {condition})",
+                            self.int(columns, 0)
+                        )
                     }
                 }
             }
@@ -270,10 +286,18 @@ impl Generator<'_> {
                 let alias = format!("q{}", self.aliases);
                 let join = self.pick(&["JOIN LATERAL", "LEFT JOIN LATERAL"]);
                 let body = match self.random.below(4) {
-                    0 => format!("SELECT count(*)::int AS n, max({own}) AS m FROM {inner_from} WHERE {condition}"),
-                    1 => format!("SELECT {own} AS n, {} AS m FROM {inner_from} ORDER BY 1, 2 LIMIT 1", self.int(&inner, 0)),
+                    0 => format!(
+                        "SELECT count(*)::int AS n, max({own}) AS m FROM {inner_from} WHERE {condition}"
+                    ),
+                    1 => format!(
+                        "SELECT {own} AS n, {} AS m FROM {inner_from} ORDER BY 1, 2 LIMIT 1",
+                        self.int(&inner, 0)
+                    ),
                     2 => format!("SELECT DISTINCT {own} AS n, 1 AS m FROM {inner_from} WHERE {condition}"),
-                    _ => format!("SELECT {own} AS n, {} AS m FROM {inner_from} WHERE {condition}", self.int(&inner, depth - 1)),
+                    _ => format!(
+                        "SELECT {own} AS n, {} AS m FROM {inner_from} WHERE {condition}",
+                        self.int(&inner, depth - 1)
+                    ),
                 };
                 from = format!("{from} {join} ({body}) AS {alias} ON true");
                 columns.extend([format!("{alias}.n"), format!("{alias}.m")]);
@@ -319,13 +343,28 @@ const ERRORS: &[(&str, Option<usize>, &str, &str)] = &[
     ("42702", Some(8), "column reference \"a\" is ambiguous", "SELECT a FROM t, u"),
     ("42883", Some(10), "operator does not exist: integer + boolean", "SELECT 1 + true"),
     ("42883", Some(8), "function nope(integer) does not exist", "SELECT nope(1)"),
-    ("42803", Some(8), "column \"t.a\" must appear in the GROUP BY clause or be used in an aggregate function", "SELECT a, count(*) FROM t"),
-    ("42803", None, "subquery uses ungrouped column \"t.b\" from outer query", "SELECT (SELECT max(d) FROM u WHERE u.a = t.b) FROM t GROUP BY t.a"),
+    (
+        "42803",
+        Some(8),
+        "column \"t.a\" must appear in the GROUP BY clause or be used in an aggregate function",
+        "SELECT a, count(*) FROM t",
+    ),
+    (
+        "42803",
+        None,
+        "subquery uses ungrouped column \"t.b\" from outer query",
+        "SELECT (SELECT max(d) FROM u WHERE u.a = t.b) FROM t GROUP BY t.a",
+    ),
     ("42803", Some(23), "aggregate functions are not allowed in WHERE", "SELECT a FROM t WHERE sum(a) > 1"),
     ("42803", Some(12), "aggregate function calls cannot be nested", "SELECT sum(max(a)) FROM t"),
     ("42P20", None, "window functions are not allowed in WHERE", "SELECT a FROM t WHERE rank() OVER () > 1"),
     ("42804", None, "argument of WHERE must be type boolean, not type integer", "SELECT a FROM t WHERE a"),
-    ("42804", None, "CASE types boolean and integer cannot be matched", "SELECT CASE WHEN true THEN 1 ELSE true END"),
+    (
+        "42804",
+        None,
+        "CASE types boolean and integer cannot be matched",
+        "SELECT CASE WHEN true THEN 1 ELSE true END",
+    ),
     ("42804", None, "UNION types integer and boolean cannot be matched", "SELECT 1 UNION SELECT true"),
     ("42601", None, "each UNION query must have the same number of columns", "SELECT 1 UNION SELECT 1, 2"),
     ("42601", None, "subquery must return only one column", "SELECT (SELECT 1, 2)"),
@@ -333,11 +372,31 @@ const ERRORS: &[(&str, Option<usize>, &str, &str)] = &[
     ("22P02", Some(8), "invalid input syntax for type integer: \"x\"", "SELECT 'x'::int"),
     ("42846", Some(8), "cannot cast type boolean to date", "SELECT true::date"),
     ("42P10", None, "ORDER BY position 3 is not in select list", "SELECT a FROM t ORDER BY 3"),
-    ("42P10", None, "for SELECT DISTINCT, ORDER BY expressions must appear in select list", "SELECT DISTINCT a FROM t ORDER BY b"),
-    ("42P10", None, "SELECT DISTINCT ON expressions must match initial ORDER BY expressions", "SELECT DISTINCT ON (a) a FROM t ORDER BY b"),
+    (
+        "42P10",
+        None,
+        "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+        "SELECT DISTINCT a FROM t ORDER BY b",
+    ),
+    (
+        "42P10",
+        None,
+        "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+        "SELECT DISTINCT ON (a) a FROM t ORDER BY b",
+    ),
     ("42712", None, "table name \"t\" specified more than once", "SELECT * FROM t, t"),
-    ("42P01", Some(45), "invalid reference to FROM-clause entry for table \"t\"", "SELECT * FROM t, (SELECT * FROM u WHERE a = t.a) x"),
-    ("42703", None, "column \"zz\" specified in USING clause does not exist in left table", "SELECT * FROM t JOIN u USING (zz)"),
+    (
+        "42P01",
+        Some(45),
+        "invalid reference to FROM-clause entry for table \"t\"",
+        "SELECT * FROM t, (SELECT * FROM u WHERE a = t.a) x",
+    ),
+    (
+        "42703",
+        None,
+        "column \"zz\" specified in USING clause does not exist in left table",
+        "SELECT * FROM t JOIN u USING (zz)",
+    ),
     ("2201W", None, "LIMIT must not be negative", "SELECT 1 LIMIT -1"),
     ("42704", None, "type \"nope\" does not exist", "SELECT 1::nope"),
     ("42809", None, "window function rank requires an OVER clause", "SELECT rank()"),
@@ -366,15 +425,47 @@ fn errors() {
 const VALUES: &[(&str, &str, &str)] = &[
     ("SELECT 1, 'a', NULL", "?column? integer, ?column? text, ?column? text", "1|a|NULL"),
     ("SELECT 1::bigint, '2'::int4 + 1, 3.50", "int8 bigint, ?column? integer, ?column? numeric", "1|3|3.50"),
-    ("SELECT 1 + 2::bigint, 1 + 2.5, 2147483648, -2147483648", "?column? bigint, ?column? numeric, ?column? bigint, ?column? integer", "3|3.5|2147483648|-2147483648"),
-    ("SELECT upper('x'), coalesce(NULL, 5), nullif(1, 1), greatest(1, 3, 2)", "upper text, coalesce integer, nullif integer, greatest integer", "X|5|NULL|3"),
-    ("SELECT CASE 2 WHEN 1 THEN 'a' WHEN 2 THEN 'b' END, 1 IN (1, 2), NOT true", "case text, ?column? boolean, ?column? boolean", "b|t|f"),
-    ("SELECT 1 = ANY (ARRAY[1, 2]), 5 = ALL ('{5,5}'), 1 IS NULL", "?column? boolean, ?column? boolean, ?column? boolean", "t|t|f"),
-    ("SELECT avg(x), sum(x), count(*), max(x) FROM (VALUES (1), (2)) AS v(x)", "avg numeric, sum bigint, count bigint, max integer", "1.5000000000000000|3|2|2"),
-    ("SELECT 'a' || 'b', 1 || 'x', 'x' LIKE 'x%', 'A' ILIKE 'a'", "?column? text, ?column? text, ?column? boolean, ?column? boolean", "ab|1x|t|t"),
-    ("SELECT (1, 'x') = (1, 'x'), (1, 2) < (1, 3), ROW(1, NULL) IS NULL", "?column? boolean, ?column? boolean, ?column? boolean", "t|t|f"),
+    (
+        "SELECT 1 + 2::bigint, 1 + 2.5, 2147483648, -2147483648",
+        "?column? bigint, ?column? numeric, ?column? bigint, ?column? integer",
+        "3|3.5|2147483648|-2147483648",
+    ),
+    (
+        "SELECT upper('x'), coalesce(NULL, 5), nullif(1, 1), greatest(1, 3, 2)",
+        "upper text, coalesce integer, nullif integer, greatest integer",
+        "X|5|NULL|3",
+    ),
+    (
+        "SELECT CASE 2 WHEN 1 THEN 'a' WHEN 2 THEN 'b' END, 1 IN (1, 2), NOT true",
+        "case text, ?column? boolean, ?column? boolean",
+        "b|t|f",
+    ),
+    (
+        "SELECT 1 = ANY (ARRAY[1, 2]), 5 = ALL ('{5,5}'), 1 IS NULL",
+        "?column? boolean, ?column? boolean, ?column? boolean",
+        "t|t|f",
+    ),
+    (
+        "SELECT avg(x), sum(x), count(*), max(x) FROM (VALUES (1), (2)) AS v(x)",
+        "avg numeric, sum bigint, count bigint, max integer",
+        "1.5000000000000000|3|2|2",
+    ),
+    (
+        "SELECT 'a' || 'b', 1 || 'x', 'x' LIKE 'x%', 'A' ILIKE 'a'",
+        "?column? text, ?column? text, ?column? boolean, ?column? boolean",
+        "ab|1x|t|t",
+    ),
+    (
+        "SELECT (1, 'x') = (1, 'x'), (1, 2) < (1, 3), ROW(1, NULL) IS NULL",
+        "?column? boolean, ?column? boolean, ?column? boolean",
+        "t|t|f",
+    ),
     ("SELECT 1 UNION SELECT '1'", "?column? integer", "1"),
-    ("SELECT substring('abcdef' from 2 for 3), trim(both 'x' from 'xax'), position('c' in 'abc')", "substring text, btrim text, position integer", "bcd|a|3"),
+    (
+        "SELECT substring('abcdef' from 2 for 3), trim(both 'x' from 'xax'), position('c' in 'abc')",
+        "substring text, btrim text, position integer",
+        "bcd|a|3",
+    ),
 ];
 
 #[test]

@@ -1,7 +1,9 @@
 //! SQL's names of types, both ways.
 
 use hw_repr::{NumericTypmod, ScalarType};
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo,
+};
 
 use super::context::{name_parts, object_name_text};
 use crate::catalog::ItemKind;
@@ -23,7 +25,9 @@ pub(super) fn plan_data_type(scx: &StatementContext<'_>, typ: &DataType) -> Resu
         DataType::Int(None) | DataType::Integer(None) | DataType::Int4(None) => ScalarType::Int32,
         DataType::BigInt(None) | DataType::Int8(None) => ScalarType::Int64,
         DataType::Real | DataType::Float4 => ScalarType::Float32,
-        DataType::Double(ExactNumberInfo::None) | DataType::DoublePrecision | DataType::Float8 => ScalarType::Float64,
+        DataType::Double(ExactNumberInfo::None) | DataType::DoublePrecision | DataType::Float8 => {
+            ScalarType::Float64
+        }
         DataType::Float(ExactNumberInfo::None) => ScalarType::Float64,
         DataType::Float(ExactNumberInfo::Precision(p)) => float(*p)?,
         DataType::Numeric(i) | DataType::Decimal(i) | DataType::Dec(i) => numeric(i)?,
@@ -48,7 +52,9 @@ pub(super) fn plan_data_type(scx: &StatementContext<'_>, typ: &DataType) -> Resu
         DataType::Uuid => ScalarType::Uuid,
         DataType::JSONB => ScalarType::Jsonb,
         DataType::JSON => {
-            return Err(PlanError::new("42704", "type \"json\" does not exist").with_hint("Use jsonb instead."));
+            return Err(
+                PlanError::new("42704", "type \"json\" does not exist").with_hint("Use jsonb instead.")
+            );
         }
         DataType::Regclass => ScalarType::RegClass,
         DataType::Array(ArrayElemTypeDef::SquareBracket(t, _) | ArrayElemTypeDef::Qualified(t, _)) => {
@@ -95,7 +101,10 @@ fn numeric(info: &ExactNumberInfo) -> Result<ScalarType, PlanError> {
         (Ok(precision), Ok(scale)) if scale <= precision => {
             Ok(ScalarType::Numeric { typmod: Some(NumericTypmod { precision, scale }) })
         }
-        _ => Err(PlanError::new("22023", format!("NUMERIC scale {scale} must be between 0 and precision {precision}"))),
+        _ => Err(PlanError::new(
+            "22023",
+            format!("NUMERIC scale {scale} must be between 0 and precision {precision}"),
+        )),
     }
 }
 
@@ -115,7 +124,9 @@ fn length(l: &CharacterLength, typ: &str) -> Result<u32, PlanError> {
 fn precision(p: u64, suffix: &str) -> Result<u8, PlanError> {
     match u8::try_from(p) {
         Ok(p) if p <= 6 => Ok(p),
-        _ => Err(PlanError::new("22023", format!("TIMESTAMP({p}){suffix} precision must be between 0 and 6"))),
+        _ => {
+            Err(PlanError::new("22023", format!("TIMESTAMP({p}){suffix} precision must be between 0 and 6")))
+        }
     }
 }
 
@@ -176,7 +187,11 @@ fn extended(scx: &StatementContext<'_>, typ: &ExtendedType) -> Result<ScalarType
     })
 }
 
-fn custom(scx: &StatementContext<'_>, name: &ObjectName, modifiers: &[String]) -> Result<ScalarType, PlanError> {
+fn custom(
+    scx: &StatementContext<'_>,
+    name: &ObjectName,
+    modifiers: &[String],
+) -> Result<ScalarType, PlanError> {
     if let Some(typ) = scx.extensions.extended_type(name) {
         return extended(scx, typ);
     }
@@ -209,15 +224,20 @@ fn custom(scx: &StatementContext<'_>, name: &ObjectName, modifiers: &[String]) -
 
 fn with_modifiers(typ: ScalarType, name: &str, modifiers: &[String]) -> Result<ScalarType, PlanError> {
     let invalid = || PlanError::new("22023", "invalid type modifier");
-    let numbers: Vec<u64> = modifiers.iter().map(|m| m.parse().map_err(|_| invalid())).collect::<Result<_, _>>()?;
+    let numbers: Vec<u64> =
+        modifiers.iter().map(|m| m.parse().map_err(|_| invalid())).collect::<Result<_, _>>()?;
     let len = |n| CharacterLength::IntegerLength { length: n, unit: None };
     match (typ, &numbers[..]) {
         (typ, []) => Ok(typ),
         (ScalarType::TimestampTz { .. }, [p]) => {
             Ok(ScalarType::TimestampTz { precision: Some(precision(*p, " WITH TIME ZONE")?) })
         }
-        (ScalarType::Timestamp { .. }, [p]) => Ok(ScalarType::Timestamp { precision: Some(precision(*p, "")?) }),
-        (ScalarType::VarChar { .. }, [n]) => Ok(ScalarType::VarChar { max_length: Some(length(&len(*n), "varchar")?) }),
+        (ScalarType::Timestamp { .. }, [p]) => {
+            Ok(ScalarType::Timestamp { precision: Some(precision(*p, "")?) })
+        }
+        (ScalarType::VarChar { .. }, [n]) => {
+            Ok(ScalarType::VarChar { max_length: Some(length(&len(*n), "varchar")?) })
+        }
         (ScalarType::Char { .. }, [n]) => Ok(ScalarType::Char { length: Some(length(&len(*n), "char")?) }),
         (ScalarType::Numeric { .. }, [p]) => numeric(&ExactNumberInfo::Precision(*p)),
         (ScalarType::Numeric { .. }, [p, s]) => {
@@ -318,9 +338,15 @@ pub(super) fn category(typ: &ScalarType) -> char {
         | ScalarType::RegClass
         | ScalarType::RegType
         | ScalarType::RegProc => 'N',
-        ScalarType::String | ScalarType::VarChar { .. } | ScalarType::Char { .. } | ScalarType::PgLegacyName => 'S',
+        ScalarType::String
+        | ScalarType::VarChar { .. }
+        | ScalarType::Char { .. }
+        | ScalarType::PgLegacyName => 'S',
         ScalarType::PgLegacyChar => 'Z',
-        ScalarType::Date | ScalarType::Time | ScalarType::Timestamp { .. } | ScalarType::TimestampTz { .. } => 'D',
+        ScalarType::Date
+        | ScalarType::Time
+        | ScalarType::Timestamp { .. }
+        | ScalarType::TimestampTz { .. } => 'D',
         ScalarType::Interval => 'T',
         ScalarType::Array(_) | ScalarType::Int2Vector => 'A',
         ScalarType::Range(_) => 'R',

@@ -1,9 +1,9 @@
 //! Window functions (PostgreSQL manual 4.2.8 and 9.22).
 
+use hw_expr::HirScalarExpr;
 use hw_expr::func::{CastContext, registry};
 use hw_expr::hir::WindowExpr;
 use hw_expr::window::{FrameBound, FrameExclusion, FrameUnits, WindowFrame, WindowFunc};
-use hw_expr::HirScalarExpr;
 use hw_repr::{ColumnOrder, Datum, ScalarType};
 use sqlparser::ast::{self, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType};
 
@@ -49,7 +49,11 @@ struct Window {
 }
 
 /// Plans a call with OVER: gives the column that will hold its value.
-pub(super) fn plan_window_call(ecx: &Ecx<'_>, call: &Call<'_>, over: &WindowType) -> Result<Planned, PlanError> {
+pub(super) fn plan_window_call(
+    ecx: &Ecx<'_>,
+    call: &Call<'_>,
+    over: &WindowType,
+) -> Result<Planned, PlanError> {
     let clause = ecx.frame.clause;
     let collector = match ecx.frame.collector {
         Some(c) if matches!(clause, "SELECT" | "ORDER BY" | "DISTINCT ON") => c,
@@ -66,27 +70,31 @@ pub(super) fn plan_window_call(ecx: &Ecx<'_>, call: &Call<'_>, over: &WindowType
     let inner = Ecx { qcx: ecx.qcx, frame: &frame };
     let spec = window_spec(&inner, over)?;
     let window = plan_window(&inner, &spec)?;
-    let emit = |func: WindowFunc, args: Vec<HirScalarExpr>, filter: Option<HirScalarExpr>, typ: ScalarType| {
-        let window = window.clone();
-        let expr = WindowExpr {
-            func,
-            args,
-            filter: filter.map(Box::new),
-            partition_by: window.partition_by,
-            order_by: window.order_by,
-            frame: window.frame,
-            frame_offsets: window.frame_offsets,
-            typ: typ.clone().nullable(true),
+    let emit =
+        |func: WindowFunc, args: Vec<HirScalarExpr>, filter: Option<HirScalarExpr>, typ: ScalarType| {
+            let window = window.clone();
+            let expr = WindowExpr {
+                func,
+                args,
+                filter: filter.map(Box::new),
+                partition_by: window.partition_by,
+                order_by: window.order_by,
+                frame: window.frame,
+                frame_offsets: window.frame_offsets,
+                typ: typ.clone().nullable(true),
+            };
+            let column = collector.borrow_mut().add_window(expr);
+            Typed::new(HirScalarExpr::column(column), typ)
         };
-        let column = collector.borrow_mut().add_window(expr);
-        Typed::new(HirScalarExpr::column(column), typ)
-    };
     if registry().aggregates.contains_key(call.name.as_str()) {
         if call.distinct {
             return Err(PlanError::new("0A000", "DISTINCT is not implemented for window functions"));
         }
         if !call.order_by.is_empty() {
-            return Err(PlanError::new("0A000", "aggregate ORDER BY is not implemented for window functions"));
+            return Err(PlanError::new(
+                "0A000",
+                "aggregate ORDER BY is not implemented for window functions",
+            ));
         }
         let parts = plan_aggregate_parts(&inner, call)?;
         let value = parts.expand(&inner, &mut |func, args, _, _, filter| {
@@ -96,7 +104,8 @@ pub(super) fn plan_window_call(ecx: &Ecx<'_>, call: &Call<'_>, over: &WindowType
         return Ok(Planned::Typed(value));
     }
     if !is_window_function(&call.name) {
-        let text = format!("OVER specified, but {} is not a window function nor an aggregate function", call.name);
+        let text =
+            format!("OVER specified, but {} is not a window function nor an aggregate function", call.name);
         return Err(PlanError::new("42809", text));
     }
     if call.filter.is_some() {
@@ -107,11 +116,16 @@ pub(super) fn plan_window_call(ecx: &Ecx<'_>, call: &Call<'_>, over: &WindowType
 }
 
 /// The functions that are not aggregates, with all their arguments.
-fn plan_ranking(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<(WindowFunc, Vec<HirScalarExpr>, ScalarType), PlanError> {
+fn plan_ranking(
+    ecx: &Ecx<'_>,
+    call: &Call<'_>,
+) -> Result<(WindowFunc, Vec<HirScalarExpr>, ScalarType), PlanError> {
     let mut args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
     let texts: Vec<_> = args.iter().map(Planned::type_text).collect();
     let missing = || function_error(&call.name, &texts, NoMatch::None);
-    let int4 = |p: Planned| p.cast(ecx, &ScalarType::Int32, CastContext::Implicit).map(|t| t.expr).map_err(|_| missing());
+    let int4 = |p: Planned| {
+        p.cast(ecx, &ScalarType::Int32, CastContext::Implicit).map(|t| t.expr).map_err(|_| missing())
+    };
     let plain = |func, typ| Ok((func, vec![], typ));
     match (call.name.as_str(), args.len()) {
         ("row_number", 0) => plain(WindowFunc::RowNumber, ScalarType::Int64),
@@ -122,7 +136,8 @@ fn plan_ranking(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<(WindowFunc, Vec<HirSc
         ("ntile", 1) => Ok((WindowFunc::Ntile, vec![int4(args.remove(0))?], ScalarType::Int32)),
         ("first_value" | "last_value", 1) => {
             let value = args.remove(0).resolve(ecx)?;
-            let func = if call.name == "first_value" { WindowFunc::FirstValue } else { WindowFunc::LastValue };
+            let func =
+                if call.name == "first_value" { WindowFunc::FirstValue } else { WindowFunc::LastValue };
             Ok((func, vec![value.expr], value.typ))
         }
         ("nth_value", 2) => {
@@ -161,7 +176,8 @@ fn inherit(ecx: &Ecx<'_>, spec: &WindowSpec) -> Result<WindowSpec, PlanError> {
     let Some(name) = &spec.window_name else { return Ok(spec.clone()) };
     let name = ident(name);
     let base = named_window(ecx, &name)?;
-    let cannot = |what: &str| PlanError::new("42P20", format!("cannot override {what} clause of window \"{name}\""));
+    let cannot =
+        |what: &str| PlanError::new("42P20", format!("cannot override {what} clause of window \"{name}\""));
     if !spec.partition_by.is_empty() {
         return Err(cannot("PARTITION BY"));
     }
@@ -169,7 +185,10 @@ fn inherit(ecx: &Ecx<'_>, spec: &WindowSpec) -> Result<WindowSpec, PlanError> {
         return Err(cannot("ORDER BY"));
     }
     if base.window_frame.is_some() {
-        return Err(PlanError::new("42P20", format!("cannot copy window \"{name}\" because it has a frame clause")));
+        return Err(PlanError::new(
+            "42P20",
+            format!("cannot copy window \"{name}\" because it has a frame clause"),
+        ));
     }
     let order_by = if spec.order_by.is_empty() { base.order_by } else { spec.order_by.clone() };
     Ok(WindowSpec {
@@ -251,6 +270,11 @@ fn plan_bound(
                 range_offset_type(order)?
             }
         };
+        // The parser takes a quoted offset for an interval.
+        let e = match e {
+            ast::Expr::Interval(i) if i.leading_field.is_none() && i.last_field.is_none() => &i.value,
+            e => e,
+        };
         let value = plan_expr(ecx, e)?;
         let text = value.type_text();
         let name = match units {
@@ -258,9 +282,12 @@ fn plan_bound(
             FrameUnits::Range => "RANGE",
             FrameUnits::Groups => "GROUPS",
         };
-        let value = value.cast(ecx, &typ, CastContext::Implicit).map_err(|_| {
+        let value = value.cast(ecx, &typ, CastContext::Implicit).map_err(|e| {
             let wanted = type_name(&typ);
-            PlanError::new("42804", format!("argument of {name} must be type {wanted}, not type {text}"))
+            match e.sqlstate {
+                "42846" => PlanError::new("42804", format!("argument of {name} must be type {wanted}, not type {text}")),
+                _ => e,
+            }
         })?;
         window.frame_offsets.push(value.expr);
         Ok(window.frame_offsets.len() - 1)

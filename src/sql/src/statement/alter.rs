@@ -43,7 +43,10 @@ pub(crate) fn alter(
         AlterAction::Rename(to) => rename(scx, kind, name, object, to),
         AlterAction::SetSchema(schema) => {
             let ObjectId::Item(id) = object else {
-                return Err(PlanError::unsupported(format!("ALTER {} … SET SCHEMA", kind.to_string().to_uppercase())));
+                return Err(PlanError::unsupported(format!(
+                    "ALTER {} … SET SCHEMA",
+                    kind.to_string().to_uppercase()
+                )));
             };
             let schema_id = scx.resolve_schema(&schema.parts()).map_err(|e| e.at(schema.position()))?;
             if matches!(schema_id, hw_repr::SchemaId::System(_)) {
@@ -56,7 +59,10 @@ pub(crate) fn alter(
         }
         AlterAction::Swap(with) => {
             if !matches!(kind, ObjectKind::Schema | ObjectKind::Cluster) {
-                return Err(PlanError::unsupported(format!("ALTER {} … SWAP WITH", kind.to_string().to_uppercase())));
+                return Err(PlanError::unsupported(format!(
+                    "ALTER {} … SWAP WITH",
+                    kind.to_string().to_uppercase()
+                )));
             }
             let mut other = name.clone();
             if let Some(last) = other.0.last_mut() {
@@ -108,7 +114,9 @@ fn rename(
         return Err(PlanError::new("42710", format!("{kind} \"{}\" already exists", to.value))
             .at(position(to.span).unwrap_or(1)));
     }
-    if matches!(object, ObjectId::Cluster(_) | ObjectId::Schema(_)) && (to.value.starts_with("mz_") || to.value.starts_with("pg_")) {
+    if matches!(object, ObjectId::Cluster(_) | ObjectId::Schema(_))
+        && (to.value.starts_with("mz_") || to.value.starts_with("pg_"))
+    {
         return Err(PlanError::new("42939", format!("unacceptable {kind} name \"{}\"", to.value))
             .with_detail("The prefixes \"mz_\" and \"pg_\" are reserved for the system."));
     }

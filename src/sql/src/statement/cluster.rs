@@ -19,7 +19,8 @@ fn check_size(scx: &StatementContext<'_>, size: &str) -> Result<(), PlanError> {
             .with_hint(format!("Valid sizes are: {}.", names.join(", "))));
     }
     let allowed = scx.catalog.system_parameter("allowed_cluster_replica_sizes").unwrap_or_default();
-    let mut allowed = allowed.split(',').map(|s| s.trim().trim_matches('"')).filter(|s| !s.is_empty()).peekable();
+    let mut allowed =
+        allowed.split(',').map(|s| s.trim().trim_matches('"')).filter(|s| !s.is_empty()).peekable();
     if allowed.peek().is_some() && !allowed.any(|s| s == size) {
         return Err(PlanError::new("42501", format!("cluster replica size {size} is not allowed here")));
     }
@@ -39,13 +40,16 @@ fn replication_factor(options: &mut Options<'_>) -> Result<Option<u32>, PlanErro
     match options.number("REPLICATION FACTOR")? {
         None => Ok(None),
         Some(n) if n <= MAX_REPLICAS => Ok(u32::try_from(n).ok()),
-        Some(n) => Err(PlanError::new("22023", format!("REPLICATION FACTOR {n} is greater than {MAX_REPLICAS}"))),
+        Some(n) => {
+            Err(PlanError::new("22023", format!("REPLICATION FACTOR {n} is greater than {MAX_REPLICAS}")))
+        }
     }
 }
 
 fn replica_size(scx: &StatementContext<'_>, what: &str, options: &[SqlOption]) -> Result<String, PlanError> {
     let mut options = Options::new(what, options)?;
-    let size = options.text("SIZE")?.ok_or_else(|| PlanError::syntax(format!("{what} needs the option SIZE")))?;
+    let size =
+        options.text("SIZE")?.ok_or_else(|| PlanError::syntax(format!("{what} needs the option SIZE")))?;
     options.finish()?;
     check_size(scx, &size)?;
     Ok(size)
@@ -79,7 +83,10 @@ pub(crate) fn create_cluster(
         }
         (None, Some(o)) if managed != Some(true) && factor.is_none() => (None, 0, cluster_replicas(scx, o)?),
         (None, Some(o)) => {
-            return Err(PlanError::syntax("REPLICATION FACTOR and MANAGED are not for clusters with REPLICAS").at(o.position));
+            return Err(PlanError::syntax(
+                "REPLICATION FACTOR and MANAGED are not for clusters with REPLICAS",
+            )
+            .at(o.position));
         }
         (None, None) if managed == Some(false) => (None, 0, vec![]),
         _ => {
@@ -87,18 +94,32 @@ pub(crate) fn create_cluster(
                 .with_hint(format!("Write CREATE CLUSTER {} (SIZE = '100cc').", name.value)));
         }
     };
-    Ok(Plan::CreateCluster { name: name.value.clone(), size, replication_factor: factor, replicas, if_not_exists })
+    Ok(Plan::CreateCluster {
+        name: name.value.clone(),
+        size,
+        replication_factor: factor,
+        replicas,
+        if_not_exists,
+    })
 }
 
-fn cluster_replicas(scx: &StatementContext<'_>, option: &SqlOption) -> Result<Vec<(String, String)>, PlanError> {
+fn cluster_replicas(
+    scx: &StatementContext<'_>,
+    option: &SqlOption,
+) -> Result<Vec<(String, String)>, PlanError> {
     let OptionValue::Replicas(replicas) = &option.value else {
-        return Err(PlanError::syntax("REPLICAS must be a list such as (r1 (SIZE '100cc'))").at(option.position));
+        return Err(
+            PlanError::syntax("REPLICAS must be a list such as (r1 (SIZE '100cc'))").at(option.position)
+        );
     };
     let mut planned: Vec<(String, String)> = vec![];
     for (name, options) in replicas {
         if planned.iter().any(|(n, _)| *n == name.value) {
-            return Err(PlanError::new("42710", format!("cluster replica \"{}\" is given twice", name.value))
-                .at(position(name.span).unwrap_or(1)));
+            return Err(PlanError::new(
+                "42710",
+                format!("cluster replica \"{}\" is given twice", name.value),
+            )
+            .at(position(name.span).unwrap_or(1)));
         }
         planned.push((name.value.clone(), replica_size(scx, "REPLICAS", options)?));
     }
@@ -115,15 +136,20 @@ pub(crate) fn create_replica(
     let cluster = user_cluster(scx, &name.0[0])?;
     let replica = name.last();
     if cluster.size.is_some() {
-        return Err(PlanError::new("42809", format!("cannot add a replica to managed cluster \"{}\"", cluster.name))
-            .with_hint("Use ALTER CLUSTER … SET (REPLICATION FACTOR …)."));
+        return Err(PlanError::new(
+            "42809",
+            format!("cannot add a replica to managed cluster \"{}\"", cluster.name),
+        )
+        .with_hint("Use ALTER CLUSTER … SET (REPLICATION FACTOR …)."));
     }
     if cluster.replicas.iter().any(|(_, n, _)| n == replica) {
         if if_not_exists {
             let notices = vec![format!("cluster replica \"{name}\" already exists, skipping")];
             return Ok(super::nothing("CREATE CLUSTER REPLICA", notices));
         }
-        return Err(PlanError::new("42710", format!("cluster replica \"{name}\" already exists")).at(name.position()));
+        return Err(
+            PlanError::new("42710", format!("cluster replica \"{name}\" already exists")).at(name.position())
+        );
     }
     let size = replica_size(scx, "CREATE CLUSTER REPLICA", options)?;
     Ok(Plan::CreateClusterReplica { cluster: cluster.id, name: replica.to_owned(), size })
@@ -137,7 +163,9 @@ pub(crate) fn user_cluster(
     let at = position(name.span).unwrap_or(1);
     let cluster = resolve::cluster_named(scx, &name.value).map_err(|e| e.at(at))?;
     if matches!(cluster.id, hw_repr::ClusterId::System(_)) {
-        return Err(PlanError::new("42501", format!("system cluster \"{}\" cannot be changed", name.value)).at(at));
+        return Err(
+            PlanError::new("42501", format!("system cluster \"{}\" cannot be changed", name.value)).at(at)
+        );
     }
     Ok(cluster)
 }
@@ -177,7 +205,9 @@ pub(crate) fn reset_cluster(
         [(option, _)] if option == "REPLICATION FACTOR" => {
             Ok(Plan::AlterCluster { cluster: cluster.id, size: None, replication_factor: Some(1) })
         }
-        [(option, at), ..] => Err(PlanError::unsupported(format!("RESET of ALTER CLUSTER option {option}")).at(*at)),
+        [(option, at), ..] => {
+            Err(PlanError::unsupported(format!("RESET of ALTER CLUSTER option {option}")).at(*at))
+        }
         [] => Err(PlanError::syntax("RESET needs an option")),
     }
 }

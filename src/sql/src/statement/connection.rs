@@ -34,7 +34,10 @@ fn secret_value(scx: &StatementContext<'_>, expr: &Expr) -> Result<SecretValue, 
         }
     };
     if bytes.len() > MAX_SECRET_BYTES {
-        return Err(PlanError::new("54000", format!("secrets can not be bigger than {MAX_SECRET_BYTES} bytes")));
+        return Err(PlanError::new(
+            "54000",
+            format!("secrets can not be bigger than {MAX_SECRET_BYTES} bytes"),
+        ));
     }
     Ok(SecretValue(bytes))
 }
@@ -105,13 +108,17 @@ fn take_text_or_secret(
 ) -> Result<Option<StringOrSecret>, PlanError> {
     match options.take(name) {
         None => Ok(None),
-        Some(SqlOption { value: OptionValue::Secret(n), .. }) => Ok(Some(StringOrSecret::Secret(secret_id(scx, n)?))),
+        Some(SqlOption { value: OptionValue::Secret(n), .. }) => {
+            Ok(Some(StringOrSecret::Secret(secret_id(scx, n)?)))
+        }
         Some(SqlOption { value: OptionValue::String(s), .. }) => Ok(Some(StringOrSecret::String(s.clone()))),
         Some(SqlOption { value: OptionValue::Raw(s, Some(n)), .. }) => {
             let plain = if n.0.len() == 1 { n.0[0].value.clone() } else { s.clone() };
             Ok(Some(StringOrSecret::String(plain)))
         }
-        Some(o) => Err(PlanError::new("22023", format!("{name} must be a string or SECRET name")).at(o.position)),
+        Some(o) => {
+            Err(PlanError::new("22023", format!("{name} must be a string or SECRET name")).at(o.position))
+        }
     }
 }
 
@@ -131,7 +138,9 @@ pub(crate) fn define_connection(
     stmt: &CreateConnectionStatement,
 ) -> Result<ConnectionDefinition, PlanError> {
     if stmt.kind != "MYSQL" {
-        return Err(PlanError::unsupported(format!("CREATE CONNECTION … TO {}", stmt.kind)).at(stmt.kind_position));
+        return Err(
+            PlanError::unsupported(format!("CREATE CONNECTION … TO {}", stmt.kind)).at(stmt.kind_position)
+        );
     }
     let mut options = Options::new("MYSQL CONNECTION", &stmt.options)?;
     let missing = |name: &str| PlanError::syntax(format!("MYSQL CONNECTION needs the option {name}"));
@@ -194,7 +203,16 @@ fn stored_secret(scx: &StatementContext<'_>, id: hw_repr::GlobalId) -> String {
 }
 
 fn stored_options(scx: &StatementContext<'_>, definition: &ConnectionDefinition) -> String {
-    let ConnectionDefinition::MySql { host, port, user, password, tls_mode, tls_ca, tls_certificate, tls_key } = definition;
+    let ConnectionDefinition::MySql {
+        host,
+        port,
+        user,
+        password,
+        tls_mode,
+        tls_ca,
+        tls_certificate,
+        tls_key,
+    } = definition;
     let value = |v: &StringOrSecret| match v {
         StringOrSecret::String(s) => quote_literal(s),
         StringOrSecret::Secret(id) => stored_secret(scx, *id),
@@ -229,7 +247,8 @@ pub(crate) fn create_connection(
     let validate = with.flag("VALIDATE")?.unwrap_or(true);
     with.finish()?;
     let name = resolve::new_name(scx, &stmt.name, false, stmt.if_not_exists, ItemKind::Connection, ids)?;
-    let create_sql = format!("CREATE CONNECTION {} TO MYSQL ({})", name.stored, stored_options(scx, &definition));
+    let create_sql =
+        format!("CREATE CONNECTION {} TO MYSQL ({})", name.stored, stored_options(scx, &definition));
     let item = new_item(scx, name, create_sql, ItemDefinition::Connection(definition));
     Ok(Plan::CreateConnection { item, validate, if_not_exists: stmt.if_not_exists })
 }

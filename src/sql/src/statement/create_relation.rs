@@ -13,8 +13,8 @@ use crate::context::StatementContext;
 use crate::error::PlanError;
 use crate::names::quote_ident;
 use crate::parser::ast::{
-    CreateIndexStatement, CreateMaterializedViewStatement, CreateTableStatement, CreateTypeBody, CreateTypeStatement,
-    CreateViewStatement, Name, OptionValue,
+    CreateIndexStatement, CreateMaterializedViewStatement, CreateTableStatement, CreateTypeBody,
+    CreateTypeStatement, CreateViewStatement, Name, OptionValue,
 };
 use crate::parser::position;
 use crate::plan::{
@@ -24,7 +24,12 @@ use crate::plan::{
 use crate::query;
 
 /// An item with what planning has found it to refer to.
-pub(crate) fn new_item(scx: &StatementContext<'_>, name: NewName, create_sql: String, definition: ItemDefinition) -> NewItem {
+pub(crate) fn new_item(
+    scx: &StatementContext<'_>,
+    name: NewName,
+    create_sql: String,
+    definition: ItemDefinition,
+) -> NewItem {
     let mut uses = scx.uses.borrow().clone();
     uses.remove(&name.id);
     NewItem { name: name.name, create_sql, definition, uses, id: Some(name.id) }
@@ -35,7 +40,11 @@ fn one_item(item: NewItem, if_not_exists: bool, tag: &'static str) -> Plan {
 }
 
 /// Names for a relation's columns: as many as are written replace the query's.
-pub(crate) fn rename_columns(desc: RelationDesc, names: &[Ident], what: &str) -> Result<RelationDesc, PlanError> {
+pub(crate) fn rename_columns(
+    desc: RelationDesc,
+    names: &[Ident],
+    what: &str,
+) -> Result<RelationDesc, PlanError> {
     if names.len() > desc.arity() {
         let text = format!("{what} specifies more column names than columns");
         return Err(PlanError::syntax(text).at(names.last().and_then(|i| position(i.span)).unwrap_or(1)));
@@ -70,7 +79,10 @@ fn refuse_temporary_uses(scx: &StatementContext<'_>, kind: ItemKind) -> Result<(
     match uses.iter().filter_map(|id| scx.catalog.item(*id)).find(|i| i.schema_id == temp) {
         Some(item) => Err(PlanError::new(
             "42P16",
-            format!("a {kind} that is not temporary cannot depend on the temporary object \"{}\"", item.name.item),
+            format!(
+                "a {kind} that is not temporary cannot depend on the temporary object \"{}\"",
+                item.name.item
+            ),
         )),
         None => Ok(()),
     }
@@ -113,12 +125,14 @@ pub(crate) fn define_table(
                 ColumnOption::NotNull => nullable = false,
                 ColumnOption::Null => {}
                 ColumnOption::Default(e) => default = Some(plan_default(scx, e, &typ)?),
-                ColumnOption::Collation(c) if matches!(c.to_string().trim_matches('"'), "C" | "default" | "POSIX") => {}
+                ColumnOption::Collation(c)
+                    if matches!(c.to_string().trim_matches('"'), "C" | "default" | "POSIX") => {}
                 other => return Err(constraint_unsupported(&other.to_string())),
             }
         }
         if desc.position(&column.name.value).is_some() {
-            let e = PlanError::new("42701", format!("column \"{}\" specified more than once", column.name.value));
+            let e =
+                PlanError::new("42701", format!("column \"{}\" specified more than once", column.name.value));
             return Err(e.at(position(column.name.span).unwrap_or(1)));
         }
         desc = desc.with_column(column.name.value.clone(), typ.clone().nullable(nullable));
@@ -128,8 +142,13 @@ pub(crate) fn define_table(
     Ok(TableDefinition { desc, defaults, source: None, temporary: t.temporary })
 }
 
-fn plan_default(scx: &StatementContext<'_>, expr: &Expr, typ: &ScalarType) -> Result<HirScalarExpr, PlanError> {
-    let planned = query::plan_scalar(scx, &RelationDesc::empty(), None, expr, Some((typ, CastContext::Assignment)))?;
+fn plan_default(
+    scx: &StatementContext<'_>,
+    expr: &Expr,
+    typ: &ScalarType,
+) -> Result<HirScalarExpr, PlanError> {
+    let planned =
+        query::plan_scalar(scx, &RelationDesc::empty(), None, expr, Some((typ, CastContext::Assignment)))?;
     if planned.contains_subquery() {
         return Err(PlanError::new("0A000", "cannot use subquery in DEFAULT expression"));
     }
@@ -141,10 +160,15 @@ fn plan_default(scx: &StatementContext<'_>, expr: &Expr, typ: &ScalarType) -> Re
 
 fn constraint_unsupported(text: &str) -> PlanError {
     let upper = text.to_uppercase();
-    let known = ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "REFERENCES", "CHECK", "EXCLUDE", "GENERATED", "COLLATE"];
+    let known =
+        ["PRIMARY KEY", "UNIQUE", "FOREIGN KEY", "REFERENCES", "CHECK", "EXCLUDE", "GENERATED", "COLLATE"];
     let what = known.iter().find(|k| upper.contains(**k)).map_or(text.to_owned(), |k| (*k).to_owned());
     let e = PlanError::unsupported(format!("{what} in CREATE TABLE"));
-    if what == "COLLATE" { e } else { e.with_hint("NOT NULL and DEFAULT are the constraints that tables can have.") }
+    if what == "COLLATE" {
+        e
+    } else {
+        e.with_hint("NOT NULL and DEFAULT are the constraints that tables can have.")
+    }
 }
 
 /// CREATE TABLE
@@ -162,8 +186,9 @@ pub(crate) fn create_table(
     let name = resolve::new_name(scx, &stmt.name, temporary, lenient, ItemKind::Table, ids)?;
     let types: Vec<&DataType> = stmt.table.columns.iter().map(|c| &c.data_type).collect();
     let options = stmt.table.columns.iter().flat_map(|c| &c.options);
-    let defaults: Vec<&Expr> =
-        options.filter_map(|o| if let ColumnOption::Default(e) = &o.option { Some(e) } else { None }).collect();
+    let defaults: Vec<&Expr> = options
+        .filter_map(|o| if let ColumnOption::Default(e) = &o.option { Some(e) } else { None })
+        .collect();
     let name_end = stmt.name.0.last().map_or(0, |i| (i.span.end.column as usize).saturating_sub(1));
     let range = (name_end, stmt.sql.chars().count());
     let columns = normalize::fragment(scx, &stmt.sql, range, &types, &defaults);
@@ -212,8 +237,11 @@ fn replaced(
         return Err(PlanError::new("42809", format!("\"{item}\" is not a {kind}")).at(name.position()));
     }
     if scx.uses.borrow().contains(&existing.id) {
-        return Err(PlanError::new("42P17", format!("{kind} \"{item}\" cannot be replaced by one that refers to it"))
-            .at(name.position()));
+        return Err(PlanError::new(
+            "42P17",
+            format!("{kind} \"{item}\" cannot be replaced by one that refers to it"),
+        )
+        .at(name.position()));
     }
     Ok(Some(existing.id))
 }
@@ -242,7 +270,12 @@ pub(crate) fn create_view(
         normalize::query(scx, &stmt.query)
     );
     let item = new_item(scx, name, create_sql, ItemDefinition::View(definition));
-    Ok(Plan::CreateItems { items: vec![item], replace, if_not_exists: stmt.if_not_exists, tag: "CREATE VIEW" })
+    Ok(Plan::CreateItems {
+        items: vec![item],
+        replace,
+        if_not_exists: stmt.if_not_exists,
+        tag: "CREATE VIEW",
+    })
 }
 
 /// What a CREATE MATERIALIZED VIEW makes.
@@ -264,13 +297,19 @@ pub(crate) fn define_materialized_view(
         }
         let column = &parts[0];
         let unknown = || {
-            PlanError::new("42703", format!("column \"{}\" in ASSERT NOT NULL option not found", column.value))
-                .at(position(column.span).unwrap_or(o.position))
+            PlanError::new(
+                "42703",
+                format!("column \"{}\" in ASSERT NOT NULL option not found", column.value),
+            )
+            .at(position(column.span).unwrap_or(o.position))
         };
         let i = desc.position(&column.value).ok_or_else(unknown)?;
         if not_null.contains(&i) {
-            return Err(PlanError::new("42701", format!("column \"{}\" specified more than once", column.value))
-                .at(o.position));
+            return Err(PlanError::new(
+                "42701",
+                format!("column \"{}\" specified more than once", column.value),
+            )
+            .at(o.position));
         }
         not_null.push(i);
     }
@@ -337,7 +376,8 @@ pub(crate) fn define_index(
     let keys = match &stmt.key {
         None => default_key(&desc).into_iter().map(MirScalarExpr::Column).collect(),
         Some(key) => {
-            let planned = key.exprs.iter().map(|(e, _)| query::plan_index_key(scx, &desc, Some(&item.name.item), e));
+            let planned =
+                key.exprs.iter().map(|(e, _)| query::plan_index_key(scx, &desc, Some(&item.name.item), e));
             planned.collect::<Result<Vec<_>, _>>()?
         }
     };
@@ -369,7 +409,8 @@ pub(crate) fn create_index(
         None => {
             let base = default_index_name(&on.name.item, &desc, &definition.keys, stmt.key.is_none());
             let taken = |n: &str| scx.catalog.item_by_name(schema, n).is_some();
-            let free = std::iter::once(base.clone()).chain((1..).map(|i| format!("{base}{i}"))).find(|n| !taken(n));
+            let free =
+                std::iter::once(base.clone()).chain((1..).map(|i| format!("{base}{i}"))).find(|n| !taken(n));
             resolve::new_name_in(scx, schema, &free.unwrap_or(base), false, lenient, ItemKind::Index, ids)?
         }
     };
@@ -429,7 +470,10 @@ pub(crate) fn define_type(
             let mut planned: Vec<(String, hw_repr::ColumnType)> = vec![];
             for (name, t) in fields {
                 if planned.iter().any(|(n, _)| *n == name.value) {
-                    let e = PlanError::new("42701", format!("column \"{}\" specified more than once", name.value));
+                    let e = PlanError::new(
+                        "42701",
+                        format!("column \"{}\" specified more than once", name.value),
+                    );
                     return Err(e.at(position(name.span).unwrap_or(1)));
                 }
                 planned.push((name.value.clone(), query::plan_data_type(scx, t)?.nullable(true)));
@@ -465,7 +509,8 @@ pub(crate) fn create_type(
 fn note_types(scx: &StatementContext<'_>, t: &DataType) {
     match t {
         DataType::Custom(name, _) => {
-            let parts: Option<Vec<String>> = name.0.iter().map(|p| p.as_ident().map(|i| i.value.clone())).collect();
+            let parts: Option<Vec<String>> =
+                name.0.iter().map(|p| p.as_ident().map(|i| i.value.clone())).collect();
             if let Some(item) = parts.and_then(|p| scx.lookup_type(&p)).filter(|i| !i.id.is_system()) {
                 scx.uses.borrow_mut().insert(item.id);
             }

@@ -23,8 +23,8 @@ use crate::error::PlanError;
 use crate::names::quote_ident;
 use crate::parser::Statement;
 use crate::parser::ast::{
-    CreateSourceStatement, CreateSubsourceStatement, CreateTableFromSourceStatement, ForTables, Name, OptionValue,
-    SourceFrom, SqlOption,
+    CreateSourceStatement, CreateSubsourceStatement, CreateTableFromSourceStatement, ForTables, Name,
+    OptionValue, SourceFrom, SqlOption,
 };
 use crate::plan::{
     ConnectionDefinition, ItemDefinition, NewItem, Plan, SourceDefinition, SourceKind, TableDefinition,
@@ -50,7 +50,11 @@ pub struct Purified {
 
 impl PurifyRequest {
     /// Asks upstream, and checks that everything that the statement names is there.
-    pub async fn run(self, upstream: &dyn Upstream, connection: &MySqlConnection) -> Result<Purified, PlanError> {
+    pub async fn run(
+        self,
+        upstream: &dyn Upstream,
+        connection: &MySqlConnection,
+    ) -> Result<Purified, PlanError> {
         let tables = upstream
             .discover_mysql(connection, &self.selection, &self.text_columns, &self.exclude_columns)
             .await?;
@@ -71,7 +75,12 @@ impl PurifyRequest {
             TableSelection::Schemas(schemas) => {
                 for schema in schemas {
                     if !tables.iter().any(|t| t.schema == *schema) {
-                        return Err(PlanError::new("3F000", format!("upstream schema \"{schema}\" does not exist or has no tables that the user may read")));
+                        return Err(PlanError::new(
+                            "3F000",
+                            format!(
+                                "upstream schema \"{schema}\" does not exist or has no tables that the user may read"
+                            ),
+                        ));
                     }
                 }
             }
@@ -89,7 +98,9 @@ impl PurifyRequest {
                 if !known {
                     return Err(PlanError::new(
                         "42703",
-                        format!("column \"{schema}.{table}.{column}\" of {option} is not a column of a selected upstream table"),
+                        format!(
+                            "column \"{schema}.{table}.{column}\" of {option} is not a column of a selected upstream table"
+                        ),
                     ));
                 }
             }
@@ -138,7 +149,9 @@ fn upstream_columns(
                 let (c, t) = (parts.pop(), parts.pop());
                 Ok((parts.remove(0), t.unwrap_or_default(), c.unwrap_or_default()))
             }
-            (_, Some(_)) => Err(PlanError::syntax(format!("{name}: \"{n}\" must be a column's name")).at(n.position())),
+            (_, Some(_)) => {
+                Err(PlanError::syntax(format!("{name}: \"{n}\" must be a column's name")).at(n.position()))
+            }
             (_, None) => {
                 let message = format!("{name}: \"{n}\" must be qualified with schema and table");
                 Err(PlanError::syntax(message).at(n.position()))
@@ -152,12 +165,16 @@ fn two_parts(n: &Name) -> Result<(String, String), PlanError> {
     let mut parts = n.parts();
     match (parts.len(), parts.pop(), parts.pop()) {
         (2, Some(table), Some(schema)) => Ok((schema, table)),
-        _ => Err(PlanError::syntax(format!("upstream table \"{n}\" must be named as schema.table")).at(n.position())),
+        _ => Err(PlanError::syntax(format!("upstream table \"{n}\" must be named as schema.table"))
+            .at(n.position())),
     }
 }
 
 /// What has to be asked upstream before the statement is planned by [`plan_purified`]; `None` if it is planned as any other.
-pub fn needs_purification(scx: &StatementContext<'_>, stmt: &Statement) -> Result<Option<PurifyRequest>, PlanError> {
+pub fn needs_purification(
+    scx: &StatementContext<'_>,
+    stmt: &Statement,
+) -> Result<Option<PurifyRequest>, PlanError> {
     match stmt {
         Statement::CreateSource(s) => {
             let SourceFrom::MySql { connection, options } = &s.from else { return Ok(None) };
@@ -168,7 +185,9 @@ pub fn needs_purification(scx: &StatementContext<'_>, stmt: &Statement) -> Resul
             let selection = match &s.tables {
                 ForTables::None => TableSelection::Tables(vec![]),
                 ForTables::All => TableSelection::All,
-                ForTables::Schemas(names) => TableSelection::Schemas(names.iter().map(|n| n.value.clone()).collect()),
+                ForTables::Schemas(names) => {
+                    TableSelection::Schemas(names.iter().map(|n| n.value.clone()).collect())
+                }
                 ForTables::Tables(tables) => {
                     let names = tables.iter().map(|(n, _)| two_parts(n)).collect::<Result<Vec<_>, _>>()?;
                     TableSelection::Tables(names)
@@ -182,7 +201,9 @@ pub fn needs_purification(scx: &StatementContext<'_>, stmt: &Statement) -> Resul
                 exclude_columns: upstream_columns(&mut options, "EXCLUDE COLUMNS", None)?,
             };
             options.finish()?;
-            if s.tables == ForTables::None && !(request.text_columns.is_empty() && request.exclude_columns.is_empty()) {
+            if s.tables == ForTables::None
+                && !(request.text_columns.is_empty() && request.exclude_columns.is_empty())
+            {
                 return Err(PlanError::syntax("TEXT COLUMNS and EXCLUDE COLUMNS need a FOR clause")
                     .with_hint("Without one they are options of CREATE TABLE … FROM SOURCE."));
             }
@@ -194,7 +215,8 @@ pub fn needs_purification(scx: &StatementContext<'_>, stmt: &Statement) -> Resul
             }
             let (_, connection) = mysql_source(scx, &s.source)?;
             let reference = s.reference.as_ref().ok_or_else(|| {
-                PlanError::syntax("a table of the source has to be named").with_hint("Write (REFERENCE schema.table).")
+                PlanError::syntax("a table of the source has to be named")
+                    .with_hint("Write (REFERENCE schema.table).")
             })?;
             let table = two_parts(reference)?;
             let mut options = Options::new("CREATE TABLE … FROM SOURCE", &s.options)?;
@@ -229,7 +251,8 @@ fn mysql_source(
             let connection = *connection;
             Ok((item, connection))
         }
-        _ => Err(PlanError::new("42809", format!("source \"{name}\" has no tables to refer to")).at(name.position())),
+        _ => Err(PlanError::new("42809", format!("source \"{name}\" has no tables to refer to"))
+            .at(name.position())),
     }
 }
 
@@ -249,7 +272,8 @@ pub fn plan_purified(
 
 /// The columns of a MySQL table's collection.
 pub fn mysql_table_desc(table: &MySqlTable) -> RelationDesc {
-    let ingested: Vec<usize> = (0..table.columns.len()).filter(|i| table.columns[*i].ingest.is_some()).collect();
+    let ingested: Vec<usize> =
+        (0..table.columns.len()).filter(|i| table.columns[*i].ingest.is_some()).collect();
     let types = table.columns.iter().filter_map(|c| c.ingest.as_ref().map(|i| i.typ.clone())).collect();
     let mut typ = RelationType::new(types);
     for key in &table.keys {
@@ -273,14 +297,16 @@ fn counter_desc() -> RelationDesc {
 
 fn details<T: Serialize>(value: &T) -> Result<String, PlanError> {
     let json = serde_json::to_string(value);
-    json.map(|j| quote_literal(&j)).map_err(|e| PlanError::new("XX000", format!("details cannot be stored: {e}")))
+    json.map(|j| quote_literal(&j))
+        .map_err(|e| PlanError::new("XX000", format!("details cannot be stored: {e}")))
 }
 
 fn parse_details<T: DeserializeOwned>(option: Option<&SqlOption>) -> Result<T, PlanError> {
     let Some(SqlOption { value: OptionValue::String(json), .. }) = option else {
         return Err(PlanError::unsupported("CREATE SUBSOURCE by people"));
     };
-    serde_json::from_str(json).map_err(|e| PlanError::new("XX000", format!("stored details cannot be read: {e}")))
+    serde_json::from_str(json)
+        .map_err(|e| PlanError::new("XX000", format!("stored details cannot be read: {e}")))
 }
 
 /// The items of one statement: no two may have the same name.
@@ -290,20 +316,32 @@ struct NewNames<'a, 'b> {
 }
 
 impl NewNames<'_, '_> {
-    fn take(&mut self, schema: SchemaId, item: &str, what: &str, lenient: bool, ids: Ids<'_>) -> Result<NewName, PlanError> {
+    fn take(
+        &mut self,
+        schema: SchemaId,
+        item: &str,
+        what: &str,
+        lenient: bool,
+        ids: Ids<'_>,
+    ) -> Result<NewName, PlanError> {
         if !self.taken.insert((schema, item.to_owned())) {
             return Err(PlanError::new("42710", format!("more than one {what} would be named \"{item}\""))
                 .with_hint("Name them apart: FOR TABLES (schema.table AS name, …)."));
         }
         if item.is_empty() || item.len() > 255 || item.chars().any(char::is_control) {
-            return Err(PlanError::new("42602", format!("invalid name \"{}\" of a {what}", item.escape_debug()))
-                .with_hint("Give it another one: FOR TABLES (schema.table AS name, …)."));
+            return Err(PlanError::new(
+                "42602",
+                format!("invalid name \"{}\" of a {what}", item.escape_debug()),
+            )
+            .with_hint("Give it another one: FOR TABLES (schema.table AS name, …)."));
         }
         resolve::new_name_in(self.scx, schema, item, false, lenient, ItemKind::Source, ids).map_err(|e| {
             if what == "source" || e.hint.is_some() {
                 return e;
             }
-            e.with_hint(format!("It is the name of a {what} that the statement would make; give it another one."))
+            e.with_hint(format!(
+                "It is the name of a {what} that the statement would make; give it another one."
+            ))
         })
     }
 }
@@ -317,7 +355,11 @@ fn split_new(scx: &StatementContext<'_>, name: &Name) -> Result<(SchemaId, Strin
 
 fn progress_item(name: NewName, desc: RelationDesc) -> Result<NewItem, PlanError> {
     Ok(NewItem {
-        create_sql: format!("CREATE SUBSOURCE {} WITH (PROGRESS, DETAILS = {})", name.stored, details(&desc)?),
+        create_sql: format!(
+            "CREATE SUBSOURCE {} WITH (PROGRESS, DETAILS = {})",
+            name.stored,
+            details(&desc)?
+        ),
         name: name.name,
         definition: ItemDefinition::Source(SourceDefinition {
             kind: SourceKind::Progress,
@@ -379,7 +421,8 @@ fn columns_clause(options: &[SqlOption]) -> String {
     });
     let texts: Vec<String> = each
         .map(|(option, names)| {
-            let names = names.iter().map(|n| n.0.iter().map(|i| quote_ident(&i.value)).collect::<Vec<_>>().join("."));
+            let names =
+                names.iter().map(|n| n.0.iter().map(|i| quote_ident(&i.value)).collect::<Vec<_>>().join("."));
             format!("{option} = ({})", names.collect::<Vec<_>>().join(", "))
         })
         .collect();
@@ -399,7 +442,10 @@ fn create_mysql_source(
     Options::new("CREATE SOURCE", &s.options)?.finish()?;
     let connection = resolve::existing_item(scx, connection, ItemKind::Connection)?;
     let ItemDefinition::Connection(ConnectionDefinition::MySql { .. }) = &connection.definition else {
-        return Err(PlanError::new("42809", format!("\"{}\" is not a MySQL connection", connection.name.item)));
+        return Err(PlanError::new(
+            "42809",
+            format!("\"{}\" is not a MySQL connection", connection.name.item),
+        ));
     };
     let cluster = resolve::cluster_for_object(scx, s.cluster.as_ref())?;
     let (schema, item) = split_new(scx, &s.name)?;
@@ -410,7 +456,9 @@ fn create_mysql_source(
     let lenient = purified.is_none();
     let mut names = NewNames { scx, taken: BTreeSet::new() };
     let progress = names.take(progress_schema, &progress_name, "progress subsource", lenient, &mut *ids)?;
-    let source = names.take(schema, &item, "source", s.if_not_exists, &mut *ids).map_err(|e| e.at(s.name.position()))?;
+    let source = names
+        .take(schema, &item, "source", s.if_not_exists, &mut *ids)
+        .map_err(|e| e.at(s.name.position()))?;
     let mut items = vec![progress_item(
         progress.clone(),
         purified.map_or_else(RelationDesc::empty, |p| p.progress.clone()),
@@ -502,8 +550,11 @@ pub(crate) fn create_source(
         None => (schema, format!("{item}_progress")),
     };
     let mut names = NewNames { scx, taken: BTreeSet::new() };
-    let progress = names.take(progress_schema, &progress_name, "progress subsource", s.if_not_exists, &mut *ids)?;
-    let source = names.take(schema, &item, "source", s.if_not_exists, &mut *ids).map_err(|e| e.at(s.name.position()))?;
+    let progress =
+        names.take(progress_schema, &progress_name, "progress subsource", s.if_not_exists, &mut *ids)?;
+    let source = names
+        .take(schema, &item, "source", s.if_not_exists, &mut *ids)
+        .map_err(|e| e.at(s.name.position()))?;
     let LoadGenerator::Counter { tick_ms, max_cardinality } = &generator;
     let max = max_cardinality.map(|m| format!(", MAX CARDINALITY = {m}")).unwrap_or_default();
     let create_sql = format!(
@@ -536,7 +587,8 @@ pub(crate) fn define_source(
     s: &CreateSourceStatement,
 ) -> Result<SourceDefinition, PlanError> {
     let missing = || PlanError::new("XX000", "a stored source has no progress subsource");
-    let progress = s.progress.as_ref().and_then(|n| crate::names::parse_id_name(n.last())).ok_or_else(missing)?;
+    let progress =
+        s.progress.as_ref().and_then(|n| crate::names::parse_id_name(n.last())).ok_or_else(missing)?;
     scx.uses.borrow_mut().insert(progress);
     let cluster = Some(resolve::cluster(scx, s.cluster.as_ref())?);
     match &s.from {
@@ -572,7 +624,11 @@ pub(crate) fn define_subsource(
             };
             scx.uses.borrow_mut().insert(source);
             let desc = export_desc(&details);
-            Ok(SourceDefinition { kind: SourceKind::Subsource { source, details }, desc: Some(desc), cluster: None })
+            Ok(SourceDefinition {
+                kind: SourceKind::Subsource { source, details },
+                desc: Some(desc),
+                cluster: None,
+            })
         }
     }
 }
@@ -612,7 +668,10 @@ fn create_table_from_source(
     ids: Ids<'_>,
 ) -> Result<Plan, PlanError> {
     let (source, _) = mysql_source(scx, &s.source)?;
-    let table = purified.tables.first().ok_or_else(|| PlanError::new("42P01", "the upstream table does not exist"))?;
+    let table = purified
+        .tables
+        .first()
+        .ok_or_else(|| PlanError::new("42P01", "the upstream table does not exist"))?;
     let export = ExportDetails::MySql(table.clone());
     let stored_details = details(&export)?;
     let definition = table_definition(s, source.id, export)?;
@@ -637,7 +696,12 @@ fn create_table_from_source(
         uses: BTreeSet::from([source.id]),
         id: Some(name.id),
     };
-    Ok(Plan::CreateItems { items: vec![item], replace: None, if_not_exists: s.if_not_exists, tag: "CREATE TABLE" })
+    Ok(Plan::CreateItems {
+        items: vec![item],
+        replace: None,
+        if_not_exists: s.if_not_exists,
+        tag: "CREATE TABLE",
+    })
 }
 
 /// CREATE TABLE … FROM SOURCE where IF NOT EXISTS makes it nothing.

@@ -6,8 +6,8 @@ use hw_expr::func::CastContext;
 use hw_expr::{HirRelationExpr, HirScalarExpr};
 use hw_repr::{RelationDesc, RelationType};
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName, SelectItem, TableFactor,
-    TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName, SelectItem,
+    TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use super::resolve;
@@ -61,7 +61,10 @@ pub(crate) fn insert(scx: &StatementContext<'_>, stmt: &Insert) -> Result<Plan, 
     let refused = [
         (stmt.on.is_some(), "INSERT … ON CONFLICT"),
         (stmt.or.is_some() || stmt.ignore || stmt.replace_into, "this form of INSERT"),
-        (stmt.overwrite || stmt.partitioned.is_some() || !stmt.after_columns.is_empty(), "this form of INSERT"),
+        (
+            stmt.overwrite || stmt.partitioned.is_some() || !stmt.after_columns.is_empty(),
+            "this form of INSERT",
+        ),
         (!stmt.assignments.is_empty(), "INSERT … SET"),
         (stmt.output.is_some(), "OUTPUT"),
     ];
@@ -100,12 +103,16 @@ pub(crate) fn insert(scx: &StatementContext<'_>, stmt: &Insert) -> Result<Plan, 
 
 /// INSERT … DEFAULT VALUES
 fn default_row(table: &TableDefinition) -> HirRelationExpr {
-    let one = HirRelationExpr::Constant { rows: vec![hw_repr::Row::default()], typ: RelationType::new(vec![]) };
+    let one =
+        HirRelationExpr::Constant { rows: vec![hw_repr::Row::default()], typ: RelationType::new(vec![]) };
     HirRelationExpr::Map { input: Box::new(one), scalars: table.defaults.clone() }
 }
 
 /// The table that a DML statement changes, and the name by which its columns go.
-fn target(scx: &StatementContext<'_>, table: &TableWithJoins) -> Result<(Arc<ItemInfo>, TableDefinition, String), PlanError> {
+fn target(
+    scx: &StatementContext<'_>,
+    table: &TableWithJoins,
+) -> Result<(Arc<ItemInfo>, TableDefinition, String), PlanError> {
     let TableFactor::Table { name, alias, args: None, .. } = &table.relation else {
         return Err(PlanError::syntax("only a table can be changed"));
     };
@@ -152,7 +159,8 @@ pub(crate) fn delete(scx: &StatementContext<'_>, stmt: &Delete) -> Result<Plan, 
     let selection = match stmt.using.as_deref().filter(|u| !u.is_empty()) {
         None => filtered(scx, &item, &table.desc, &alias, stmt.selection.as_ref())?,
         Some(using) => {
-            query::plan_using_scope(scx, (item.id, &table.desc, &alias), using, stmt.selection.as_ref(), &[])?.0
+            query::plan_using_scope(scx, (item.id, &table.desc, &alias), using, stmt.selection.as_ref(), &[])?
+                .0
         }
     };
     let returning = returning(scx, &table.desc, &alias, stmt.returning.as_ref())?;
@@ -171,7 +179,8 @@ pub(crate) fn update(scx: &StatementContext<'_>, stmt: &Update) -> Result<Plan, 
         Some(UpdateTableFromKind::BeforeSet(_)) => return Err(PlanError::syntax("FROM comes after SET")),
         None => &[],
     };
-    let is_default = |e: &Expr| matches!(e, Expr::Identifier(i) if i.quote_style.is_none() && i.value == "default");
+    let is_default =
+        |e: &Expr| matches!(e, Expr::Identifier(i) if i.quote_style.is_none() && i.value == "default");
     let mut values: Vec<HirScalarExpr> = (0..table.desc.arity()).map(HirScalarExpr::column).collect();
     let written: Vec<(usize, &Expr)> = assigned.iter().copied().filter(|(_, e)| !is_default(e)).collect();
     for (i, _) in assigned.iter().filter(|(_, e)| is_default(e)) {
@@ -207,7 +216,9 @@ fn assignments<'a>(
             AssignmentTarget::Tuple(names) => match &a.value {
                 Expr::Tuple(values) if values.len() == names.len() => names.iter().zip(values).collect(),
                 Expr::Nested(value) if names.len() == 1 => vec![(&names[0], value)],
-                Expr::Tuple(_) => return Err(PlanError::syntax("number of columns does not match number of values")),
+                Expr::Tuple(_) => {
+                    return Err(PlanError::syntax("number of columns does not match number of values"));
+                }
                 _ => return Err(PlanError::unsupported("UPDATE of several columns from a subquery")),
             },
         };

@@ -95,8 +95,11 @@ impl Gone<'_, '_> {
             && matches!(s.kind, SourceKind::Progress)
             && !item.used_by.iter().all(|id| self.items.contains(id))
         {
-            return Err(PlanError::new("2BP01", format!("\"{}\" is a progress subsource and goes with its source", item.name.item))
-                .at(name.position()));
+            return Err(PlanError::new(
+                "2BP01",
+                format!("\"{}\" is a progress subsource and goes with its source", item.name.item),
+            )
+            .at(name.position()));
         }
         self.add(&item);
         Ok(true)
@@ -108,12 +111,20 @@ impl Gone<'_, '_> {
     }
 
     fn database_named(&mut self, name: &Name, cascade: bool) -> Result<bool, PlanError> {
-        let Some(id) = self.scx.catalog.database(name.last()).filter(|_| name.0.len() == 1) else { return Ok(false) };
+        let Some(id) = self.scx.catalog.database(name.last()).filter(|_| name.0.len() == 1) else {
+            return Ok(false);
+        };
         if matches!(id, DatabaseId::System(_)) {
             return Err(PlanError::new("42501", format!("system database \"{name}\" cannot be changed")));
         }
-        let schemas: Vec<SchemaId> =
-            self.scx.catalog.schemas().into_iter().filter(|(d, _, _)| *d == Some(id)).map(|(_, s, _)| s).collect();
+        let schemas: Vec<SchemaId> = self
+            .scx
+            .catalog
+            .schemas()
+            .into_iter()
+            .filter(|(d, _, _)| *d == Some(id))
+            .map(|(_, s, _)| s)
+            .collect();
         for schema in schemas {
             self.whole_schema(schema, cascade, &format!("database \"{name}\""))?;
         }
@@ -124,7 +135,8 @@ impl Gone<'_, '_> {
     fn schema_named(&mut self, name: &Name, cascade: bool) -> Result<bool, PlanError> {
         let Ok(id) = self.scx.resolve_schema(&name.parts()) else { return Ok(false) };
         if matches!(id, SchemaId::System(_)) {
-            return Err(PlanError::new("42501", format!("system schema \"{name}\" cannot be changed")).at(name.position()));
+            return Err(PlanError::new("42501", format!("system schema \"{name}\" cannot be changed"))
+                .at(name.position()));
         }
         self.whole_schema(id, cascade, &format!("schema \"{name}\""))?;
         Ok(true)
@@ -133,9 +145,12 @@ impl Gone<'_, '_> {
     fn whole_schema(&mut self, id: SchemaId, cascade: bool, what: &str) -> Result<(), PlanError> {
         let items = self.scx.catalog.items_in_schema(id);
         if let Some(item) = items.first().filter(|_| !cascade) {
-            return Err(PlanError::new("2BP01", format!("cannot drop {what} because other objects depend on it"))
-                .with_detail(format!("{} {} is in it", item.kind(), item.name))
-                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            return Err(PlanError::new(
+                "2BP01",
+                format!("cannot drop {what} because other objects depend on it"),
+            )
+            .with_detail(format!("{} {} is in it", item.kind(), item.name))
+            .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
         }
         for item in &items {
             self.add(item);
@@ -152,9 +167,12 @@ impl Gone<'_, '_> {
         let bound: Vec<Arc<ItemInfo>> =
             cluster.bound_objects.iter().filter_map(|id| self.scx.catalog.item(*id)).collect();
         if let Some(item) = bound.first().filter(|_| !cascade) {
-            return Err(PlanError::new("2BP01", format!("cannot drop cluster \"{name}\" because other objects depend on it"))
-                .with_detail(format!("{} {} runs on it", item.kind(), item.name))
-                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            return Err(PlanError::new(
+                "2BP01",
+                format!("cannot drop cluster \"{name}\" because other objects depend on it"),
+            )
+            .with_detail(format!("{} {} runs on it", item.kind(), item.name))
+            .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
         }
         for item in &bound {
             self.add(item);
@@ -171,30 +189,42 @@ impl Gone<'_, '_> {
             return Ok(false);
         }
         let cluster = user_cluster(self.scx, &name.0[0])?;
-        let Some((replica, _, _)) = cluster.replicas.iter().find(|(_, n, _)| n == name.last()) else { return Ok(false) };
+        let Some((replica, _, _)) = cluster.replicas.iter().find(|(_, n, _)| n == name.last()) else {
+            return Ok(false);
+        };
         if cluster.size.is_some() {
-            return Err(PlanError::new("42809", format!("cannot drop replica of managed cluster \"{}\"", cluster.name))
-                .with_hint("Use ALTER CLUSTER … SET (REPLICATION FACTOR …)."));
+            return Err(PlanError::new(
+                "42809",
+                format!("cannot drop replica of managed cluster \"{}\"", cluster.name),
+            )
+            .with_hint("Use ALTER CLUSTER … SET (REPLICATION FACTOR …)."));
         }
         self.others.push(ObjectId::Replica(cluster.id, *replica));
         Ok(true)
     }
 
     fn role_named(&mut self, name: &Name) -> Result<bool, PlanError> {
-        let Some(id) = self.scx.catalog.role(name.last()).filter(|_| name.0.len() == 1) else { return Ok(false) };
+        let Some(id) = self.scx.catalog.role(name.last()).filter(|_| name.0.len() == 1) else {
+            return Ok(false);
+        };
         if matches!(id, hw_repr::RoleId::System(_)) {
-            return Err(PlanError::new("42501", format!("system role \"{name}\" cannot be changed")).at(name.position()));
+            return Err(PlanError::new("42501", format!("system role \"{name}\" cannot be changed"))
+                .at(name.position()));
         }
         if name.last() == self.scx.session.user {
             return Err(PlanError::new("55006", "current role cannot be dropped"));
         }
-        let owned = self.scx.catalog.schemas().into_iter().flat_map(|(_, s, _)| self.scx.catalog.items_in_schema(s));
+        let owned =
+            self.scx.catalog.schemas().into_iter().flat_map(|(_, s, _)| self.scx.catalog.items_in_schema(s));
         let clusters = self.scx.catalog.clusters();
         let item = owned.filter(|i| i.owner == id).map(|i| format!("{} {}", i.kind(), i.name)).next();
         let cluster = clusters.iter().find(|c| c.owner == id).map(|c| format!("cluster {}", c.name));
         if let Some(owned) = item.or(cluster) {
-            return Err(PlanError::new("2BP01", format!("role \"{name}\" cannot be dropped because some objects depend on it"))
-                .with_detail(format!("owner of {owned}")));
+            return Err(PlanError::new(
+                "2BP01",
+                format!("role \"{name}\" cannot be dropped because some objects depend on it"),
+            )
+            .with_detail(format!("owner of {owned}")));
         }
         self.others.push(ObjectId::Role(id));
         Ok(true)
@@ -206,7 +236,8 @@ impl Gone<'_, '_> {
         while let Some(id) = queue.pop() {
             let Some(item) = self.scx.catalog.item(id) else { continue };
             if let ItemDefinition::Source(s) = &item.definition
-                && let SourceKind::MySql { progress, .. } | SourceKind::LoadGenerator { progress, .. } = &s.kind
+                && let SourceKind::MySql { progress, .. } | SourceKind::LoadGenerator { progress, .. } =
+                    &s.kind
                 && self.items.insert(*progress)
             {
                 queue.push(*progress);
@@ -235,7 +266,9 @@ impl Gone<'_, '_> {
 fn goes_along(item: &ItemInfo, dependent: &ItemInfo) -> bool {
     match &dependent.definition {
         ItemDefinition::Index(i) => i.on == item.id,
-        ItemDefinition::Source(s) => matches!(&s.kind, SourceKind::Subsource { source, .. } if *source == item.id),
+        ItemDefinition::Source(s) => {
+            matches!(&s.kind, SourceKind::Subsource { source, .. } if *source == item.id)
+        }
         _ => false,
     }
 }
@@ -248,13 +281,18 @@ fn depends(item: &ItemInfo, dependent: &ItemInfo) -> PlanError {
 }
 
 /// The object of a kind and name.
-pub(crate) fn object(scx: &StatementContext<'_>, kind: ObjectKind, name: &Name) -> Result<Option<ObjectId>, PlanError> {
+pub(crate) fn object(
+    scx: &StatementContext<'_>,
+    kind: ObjectKind,
+    name: &Name,
+) -> Result<Option<ObjectId>, PlanError> {
     let single = name.0.len() == 1;
     let changeable = |ok: bool, id: ObjectId| {
         if ok {
             return Ok(Some(id));
         }
-        Err(PlanError::new("42501", format!("system {kind} \"{name}\" cannot be changed")).at(name.position()))
+        Err(PlanError::new("42501", format!("system {kind} \"{name}\" cannot be changed"))
+            .at(name.position()))
     };
     match kind {
         ObjectKind::Item(kind) => match resolve::item_of_kind(scx, name, kind)? {
@@ -292,6 +330,10 @@ pub(crate) fn object(scx: &StatementContext<'_>, kind: ObjectKind, name: &Name) 
 }
 
 /// The object of a kind and name, which has to exist.
-pub(crate) fn existing_object(scx: &StatementContext<'_>, kind: ObjectKind, name: &Name) -> Result<ObjectId, PlanError> {
+pub(crate) fn existing_object(
+    scx: &StatementContext<'_>,
+    kind: ObjectKind,
+    name: &Name,
+) -> Result<ObjectId, PlanError> {
     object(scx, kind, name)?.ok_or_else(|| unknown(name, kind))
 }

@@ -30,7 +30,7 @@ use std::collections::BTreeSet;
 
 use hw_repr::{GlobalId, RelationDesc, ScalarType};
 
-pub use create_source::{PurifyRequest, Purified, mysql_table_desc, needs_purification, plan_purified};
+pub use create_source::{Purified, PurifyRequest, mysql_table_desc, needs_purification, plan_purified};
 pub use normalize::humanize;
 
 use crate::catalog::Catalog;
@@ -70,8 +70,12 @@ pub fn plan_statement(scx: &StatementContext<'_>, stmt: &Statement, ids: Ids<'_>
         Statement::CreateSecret { name, if_not_exists, value } => {
             connection::create_secret(scx, name, *if_not_exists, value.as_ref(), ids)
         }
-        Statement::AlterSecret { name, if_exists, value } => connection::alter_secret(scx, name, *if_exists, value),
-        Statement::CreateDatabase { name, if_not_exists } => session::create_database(scx, name, *if_not_exists),
+        Statement::AlterSecret { name, if_exists, value } => {
+            connection::alter_secret(scx, name, *if_exists, value)
+        }
+        Statement::CreateDatabase { name, if_not_exists } => {
+            session::create_database(scx, name, *if_not_exists)
+        }
         Statement::CreateSchema { name, if_not_exists } => session::create_schema(scx, name, *if_not_exists),
         Statement::CreateRole { name, options } => session::create_role(scx, name, options),
         Statement::CreateCluster { name, if_not_exists, options } => {
@@ -80,9 +84,13 @@ pub fn plan_statement(scx: &StatementContext<'_>, stmt: &Statement, ids: Ids<'_>
         Statement::CreateClusterReplica { name, if_not_exists, options } => {
             cluster::create_replica(scx, name, *if_not_exists, options)
         }
-        Statement::Alter { kind, if_exists, name, action } => alter::alter(scx, *kind, *if_exists, name, action),
+        Statement::Alter { kind, if_exists, name, action } => {
+            alter::alter(scx, *kind, *if_exists, name, action)
+        }
         Statement::AlterSystem { name, value } => Ok(alter::alter_system(name.as_deref(), value.as_ref())),
-        Statement::Drop { kind, if_exists, names, cascade } => drop::drop(scx, *kind, *if_exists, names, *cascade),
+        Statement::Drop { kind, if_exists, names, cascade } => {
+            drop::drop(scx, *kind, *if_exists, names, *cascade)
+        }
         Statement::Comment { kind, name, text } => alter::comment(scx, *kind, name, text.as_deref()),
         Statement::ShowObjects(s) => show::show_objects(scx, s),
         Statement::ShowCreate { kind, name } => show::show_create(scx, *kind, name),
@@ -150,7 +158,9 @@ pub fn result_desc(plan: &Plan) -> Option<RelationDesc> {
         Plan::Subscribe(s) => Some(s.desc.clone()),
         Plan::Explain(e) => Some(select::explain_desc(e.stage)),
         Plan::ConstantRows { desc, .. } => Some(desc.clone()),
-        Plan::Insert { returning, .. } | Plan::Mutate { returning, .. } => returning.as_ref().map(|r| r.desc.clone()),
+        Plan::Insert { returning, .. } | Plan::Mutate { returning, .. } => {
+            returning.as_ref().map(|r| r.desc.clone())
+        }
         Plan::ShowVariable(name) => Some(text(name)),
         Plan::ShowAll => Some(
             text("name")

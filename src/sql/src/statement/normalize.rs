@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use hw_repr::{ClusterId, GlobalId};
-use sqlparser::ast::{self, DataType, Expr, Ident, ObjectName, Query, Select, SelectItem, TableFactor, Visit, Visitor};
+use sqlparser::ast::{
+    self, DataType, Expr, Ident, ObjectName, Query, Select, SelectItem, TableFactor, Visit, Visitor,
+};
 use sqlparser::tokenizer::{Span, Token, Tokenizer};
 
 use crate::catalog::{Catalog, FullName, ItemInfo};
@@ -203,7 +205,7 @@ impl Visitor for Collector<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         let mut frame = vec![];
-        for with in &query.with {
+        if let Some(with) = &query.with {
             for cte in &with.cte_tables {
                 let end = place(cte.closing_paren_token.0.span).map_or(0, |p| p.0);
                 frame.push((cte.alias.name.value.clone(), if with.recursive { 0 } else { end }));
@@ -225,7 +227,8 @@ impl Visitor for Collector<'_> {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
         for item in &select.projection {
-            if let SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), _) = item
+            if let SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), _) =
+                item
                 && let Some(parts) = idents(name).filter(|p| p.len() > 1)
             {
                 self.qualified(&parts);
@@ -318,7 +321,8 @@ pub(crate) fn quote_literal(s: &str) -> String {
 
 /// Removes `DETAILS = '…'`, which is always the last option.
 fn strip_details(sql: &str) -> String {
-    let has = sql.starts_with("CREATE SUBSOURCE ") || (sql.starts_with("CREATE TABLE ") && sql.contains(" FROM SOURCE "));
+    let has = sql.starts_with("CREATE SUBSOURCE ")
+        || (sql.starts_with("CREATE TABLE ") && sql.contains(" FROM SOURCE "));
     let Some(at) = sql.find("DETAILS = ").filter(|_| has) else { return sql.to_owned() };
     let before = sql[..at].trim_end();
     if let Some(before) = before.strip_suffix(',') {

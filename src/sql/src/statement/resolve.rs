@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use hw_expr::func::CastContext;
 use hw_expr::{MirScalarExpr, RowSetFinishing};
-use hw_repr::{ClusterId, DatabaseId, Datum, GlobalId, RelationDesc, RoleId, Row, RowArena, ScalarType, SchemaId};
+use hw_repr::{
+    ClusterId, DatabaseId, Datum, GlobalId, RelationDesc, RoleId, Row, RowArena, ScalarType, SchemaId,
+};
 use sqlparser::ast::{Expr, Ident, Value};
 
 use super::Ids;
@@ -56,10 +58,8 @@ pub(crate) fn new_name_in(
     kind: ItemKind,
     ids: Ids<'_>,
 ) -> Result<NewName, PlanError> {
-    let (database, schema_name) = scx
-        .catalog
-        .schema_name(schema)
-        .ok_or_else(|| PlanError::new("3F000", "schema does not exist"))?;
+    let (database, schema_name) =
+        scx.catalog.schema_name(schema).ok_or_else(|| PlanError::new("3F000", "schema does not exist"))?;
     if matches!(schema, SchemaId::System(_)) && !temporary {
         return Err(PlanError::new("42501", format!("permission denied for schema {schema_name}"))
             .with_detail("System schemas cannot be changed."));
@@ -82,9 +82,11 @@ pub(crate) fn new_name_in(
 pub(crate) fn already_exists(existing: &ItemInfo, item: &str) -> PlanError {
     let (state, what) = match existing.kind() {
         ItemKind::Type => ("42710", "type"),
-        ItemKind::Table | ItemKind::Source | ItemKind::View | ItemKind::MaterializedView | ItemKind::Index => {
-            ("42P07", "relation")
-        }
+        ItemKind::Table
+        | ItemKind::Source
+        | ItemKind::View
+        | ItemKind::MaterializedView
+        | ItemKind::Index => ("42P07", "relation"),
         ItemKind::Connection => ("42710", "connection"),
         ItemKind::Secret => ("42710", "secret"),
         ItemKind::Sink => ("42710", "sink"),
@@ -96,7 +98,9 @@ pub(crate) fn already_exists(existing: &ItemInfo, item: &str) -> PlanError {
 pub(crate) fn cluster(scx: &StatementContext<'_>, name: Option<&Ident>) -> Result<ClusterId, PlanError> {
     let Some(ident) = name else {
         return cluster_named(scx, &scx.session.cluster).map(|c| c.id).map_err(|e| {
-            e.with_hint("The session's cluster does not exist: SET CLUSTER to one that does, or write IN CLUSTER.")
+            e.with_hint(
+                "The session's cluster does not exist: SET CLUSTER to one that does, or write IN CLUSTER.",
+            )
         });
     };
     if scx.names_are_ids
@@ -109,7 +113,10 @@ pub(crate) fn cluster(scx: &StatementContext<'_>, name: Option<&Ident>) -> Resul
 }
 
 /// The cluster on which an object of users is to run.
-pub(crate) fn cluster_for_object(scx: &StatementContext<'_>, name: Option<&Ident>) -> Result<ClusterId, PlanError> {
+pub(crate) fn cluster_for_object(
+    scx: &StatementContext<'_>,
+    name: Option<&Ident>,
+) -> Result<ClusterId, PlanError> {
     let id = cluster(scx, name)?;
     if matches!(id, ClusterId::System(_)) && !scx.names_are_ids {
         let name = scx.catalog.cluster(id).map(|c| c.name.clone()).unwrap_or_default();
@@ -132,7 +139,8 @@ pub(crate) fn database(scx: &StatementContext<'_>, name: &str) -> Result<Databas
 
 /// The role of a name.
 pub(crate) fn role(scx: &StatementContext<'_>, name: &str) -> Result<RoleId, PlanError> {
-    let name = if name == "current_user" || name == "session_user" { scx.session.user.as_str() } else { name };
+    let name =
+        if name == "current_user" || name == "session_user" { scx.session.user.as_str() } else { name };
     scx.catalog.role(name).ok_or_else(|| PlanError::new("42704", format!("role \"{name}\" does not exist")))
 }
 
@@ -186,7 +194,8 @@ impl<'a> Options<'a> {
     pub(crate) fn new(what: &'a str, options: &'a [SqlOption]) -> Result<Self, PlanError> {
         for (i, o) in options.iter().enumerate() {
             if o.name != "ASSERT NOT NULL" && options[..i].iter().any(|x| x.name == o.name) {
-                return Err(PlanError::syntax(format!("{what} option {} is given more than once", o.name)).at(o.position));
+                return Err(PlanError::syntax(format!("{what} option {} is given more than once", o.name))
+                    .at(o.position));
             }
         }
         Ok(Options { what, options: options.iter().collect() })
@@ -234,7 +243,9 @@ impl<'a> Options<'a> {
         let Some(o) = self.take(name) else { return Ok(None) };
         let text = match &o.value {
             OptionValue::None => return Ok(Some(true)),
-            OptionValue::String(s) | OptionValue::Raw(s, _) | OptionValue::Number(s) => s.to_ascii_lowercase(),
+            OptionValue::String(s) | OptionValue::Raw(s, _) | OptionValue::Number(s) => {
+                s.to_ascii_lowercase()
+            }
             _ => String::new(),
         };
         match text.as_str() {
@@ -370,11 +381,19 @@ pub(crate) fn columns(desc: &RelationDesc, names: &[Ident], relation: &str) -> R
     for ident in names {
         let at = crate::parser::position(ident.span).unwrap_or(1);
         let unknown = || {
-            PlanError::new("42703", format!("column \"{}\" of relation \"{relation}\" does not exist", ident.value)).at(at)
+            PlanError::new(
+                "42703",
+                format!("column \"{}\" of relation \"{relation}\" does not exist", ident.value),
+            )
+            .at(at)
         };
         let i = desc.position(&ident.value).ok_or_else(unknown)?;
         if found.contains(&i) {
-            return Err(PlanError::new("42701", format!("column \"{}\" specified more than once", ident.value)).at(at));
+            return Err(PlanError::new(
+                "42701",
+                format!("column \"{}\" specified more than once", ident.value),
+            )
+            .at(at));
         }
         found.push(i);
     }

@@ -13,13 +13,13 @@ use crate::catalog::ItemKind;
 use crate::context::StatementContext;
 use crate::error::PlanError;
 use crate::parser::ast::{
-    CopyStatement, ExplainStatement, ExplainTarget as Target, ExplainWhat, Ident, Name, SelectStatement, SqlOption,
-    Statement, SubscribeForm, SubscribeStatement, SubscribeTarget,
+    CopyStatement, ExplainStatement, ExplainTarget as Target, ExplainWhat, Ident, Name, SelectStatement,
+    SqlOption, Statement, SubscribeForm, SubscribeStatement, SubscribeTarget,
 };
 use crate::parser::position;
 use crate::plan::{
-    CopyFormat, CopySource, ExplainPlan, ExplainStage, ExplainTarget, ItemDefinition, NewItem, Plan, QueryWhen,
-    SelectPlan, SubscribeFrom, SubscribeOutput, SubscribePlan,
+    CopyFormat, CopySource, ExplainPlan, ExplainStage, ExplainTarget, ItemDefinition, NewItem, Plan,
+    QueryWhen, SelectPlan, SubscribeFrom, SubscribeOutput, SubscribePlan,
 };
 use crate::query;
 
@@ -31,7 +31,10 @@ pub(crate) fn select(scx: &StatementContext<'_>, stmt: &SelectStatement) -> Resu
 }
 
 /// SUBSCRIBE
-pub(crate) fn subscribe(scx: &StatementContext<'_>, stmt: &SubscribeStatement) -> Result<SubscribePlan, PlanError> {
+pub(crate) fn subscribe(
+    scx: &StatementContext<'_>,
+    stmt: &SubscribeStatement,
+) -> Result<SubscribePlan, PlanError> {
     let mut options = Options::new("SUBSCRIBE", &stmt.options)?;
     let with_snapshot = options.flag("SNAPSHOT")?.unwrap_or(true);
     let progress = options.flag("PROGRESS")?.unwrap_or(false);
@@ -102,7 +105,10 @@ fn subscribe_desc(
     }
     for (i, (name, typ)) in from.iter().enumerate() {
         if keep(i) {
-            desc = desc.with_column(format!("{prefix}{name}"), typ.scalar_type.clone().nullable(progress || typ.nullable));
+            desc = desc.with_column(
+                format!("{prefix}{name}"),
+                typ.scalar_type.clone().nullable(progress || typ.nullable),
+            );
         }
     }
     desc
@@ -112,7 +118,8 @@ fn envelope_desc(from: &RelationDesc, progress: bool, key: &[usize], prefixes: &
     let mut desc = subscribe_desc(from, progress, &[("mz_state", ScalarType::String)], |_| false, "");
     for i in key {
         let typ = &from.typ().column_types[*i];
-        desc = desc.with_column(&from.names()[*i], typ.scalar_type.clone().nullable(progress || typ.nullable));
+        desc =
+            desc.with_column(&from.names()[*i], typ.scalar_type.clone().nullable(progress || typ.nullable));
     }
     for prefix in prefixes {
         for (i, (name, typ)) in from.iter().enumerate() {
@@ -134,7 +141,9 @@ fn within_order(
     let offset = if progress { 3 } else { 2 };
     let column = |o: &OrderByExpr| {
         let Expr::Identifier(ident) = &o.expr else {
-            return Err(PlanError::unsupported("an expression other than a column in WITHIN TIMESTAMP ORDER BY"));
+            return Err(PlanError::unsupported(
+                "an expression other than a column in WITHIN TIMESTAMP ORDER BY",
+            ));
         };
         let at = position(ident.span).unwrap_or(1);
         let i = match ident.value.as_str() {
@@ -163,9 +172,27 @@ pub(crate) fn explain(
         ExplainWhat::Timestamp => ExplainStage::Timestamp,
     };
     const KNOWN: &[&str] = &[
-        "arity", "types", "keys", "join implementations", "join impls", "humanized expressions", "linear chains",
-        "non negative", "no fast path", "raw plans", "raw syntax", "raw", "timing", "subtree size", "cardinality",
-        "column names", "node identifiers", "equivalences", "redacted", "verbose syntax", "filter pushdown",
+        "arity",
+        "types",
+        "keys",
+        "join implementations",
+        "join impls",
+        "humanized expressions",
+        "linear chains",
+        "non negative",
+        "no fast path",
+        "raw plans",
+        "raw syntax",
+        "raw",
+        "timing",
+        "subtree size",
+        "cardinality",
+        "column names",
+        "node identifiers",
+        "equivalences",
+        "redacted",
+        "verbose syntax",
+        "filter pushdown",
     ];
     if let Some(o) = stmt.options.iter().find(|o| !KNOWN.contains(&o.as_str())) {
         return Err(PlanError::syntax(format!("EXPLAIN option {} is not known", o.to_uppercase())));
@@ -186,7 +213,11 @@ fn explain_item(scx: &StatementContext<'_>, kind: ItemKind, name: &Name) -> Resu
     Ok(ExplainTarget::Item(item.id))
 }
 
-fn explain_statement(scx: &StatementContext<'_>, stmt: &Statement, ids: Ids<'_>) -> Result<ExplainTarget, PlanError> {
+fn explain_statement(
+    scx: &StatementContext<'_>,
+    stmt: &Statement,
+    ids: Ids<'_>,
+) -> Result<ExplainTarget, PlanError> {
     let created = |definition, name: &Name| {
         let schema = scx.resolve_schema_for_create(&[]).unwrap_or(hw_repr::SchemaId::System(0));
         let item = NewItem {
@@ -212,7 +243,9 @@ fn explain_statement(scx: &StatementContext<'_>, stmt: &Statement, ids: Ids<'_>)
             let finishing = hw_expr::RowSetFinishing::trivial(arity);
             Ok(ExplainTarget::Select(SelectPlan { expr, desc: plan.from_desc, finishing, when: plan.when }))
         }
-        Statement::CreateView(s) => created(ItemDefinition::View(create_relation::define_view(scx, s)?), &s.name),
+        Statement::CreateView(s) => {
+            created(ItemDefinition::View(create_relation::define_view(scx, s)?), &s.name)
+        }
         Statement::CreateMaterializedView(s) => {
             let definition = create_relation::define_materialized_view(scx, s)?;
             created(ItemDefinition::MaterializedView(definition), &s.name)
@@ -260,7 +293,10 @@ fn copy_format(options: &[SqlOption]) -> Result<CopyFormat, PlanError> {
     match format.as_str() {
         "text" => {
             if quote.is_some() || escape.is_some() || header == Some(true) {
-                return Err(PlanError::new("0A000", "COPY QUOTE, ESCAPE and HEADER are only for the CSV format"));
+                return Err(PlanError::new(
+                    "0A000",
+                    "COPY QUOTE, ESCAPE and HEADER are only for the CSV format",
+                ));
             }
             let delimiter = byte("delimiter", delimiter, b'\t')?;
             Ok(CopyFormat::Text { delimiter, null: null.unwrap_or_else(|| "\\N".into()) })

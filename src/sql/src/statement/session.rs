@@ -30,11 +30,15 @@ pub(crate) fn set_transaction(session: bool, modes: &TransactionModes) -> Result
         local: !session,
     };
     match (&modes.isolation, modes.read_only) {
-        (Some(_), Some(_)) => Err(PlanError::unsupported("ISOLATION LEVEL together with READ ONLY or READ WRITE in SET")
-            .with_hint("Write two statements, or give both to BEGIN.")),
+        (Some(_), Some(_)) => {
+            Err(PlanError::unsupported("ISOLATION LEVEL together with READ ONLY or READ WRITE in SET")
+                .with_hint("Write two statements, or give both to BEGIN."))
+        }
         (Some(level), None) if session => Ok(variable("default_transaction_isolation", level)),
         (Some(level), None) => Ok(variable("transaction_isolation", level)),
-        (None, Some(read_only)) => Ok(variable("transaction_read_only", if read_only { "on" } else { "off" })),
+        (None, Some(read_only)) => {
+            Ok(variable("transaction_read_only", if read_only { "on" } else { "off" }))
+        }
         (None, None) => Err(PlanError::syntax("SET TRANSACTION needs a mode")),
     }
 }
@@ -84,12 +88,20 @@ pub(crate) fn create_database(
 }
 
 /// CREATE SCHEMA
-pub(crate) fn create_schema(scx: &StatementContext<'_>, name: &Name, if_not_exists: bool) -> Result<Plan, PlanError> {
+pub(crate) fn create_schema(
+    scx: &StatementContext<'_>,
+    name: &Name,
+    if_not_exists: bool,
+) -> Result<Plan, PlanError> {
     let at = name.position();
     let database = match name.0.as_slice() {
         [_] => resolve::database(scx, &scx.session.database)?,
         [database, _] => resolve::database(scx, &database.value).map_err(|e| e.at(at))?,
-        _ => return Err(PlanError::syntax(format!("improper schema name (too many dotted names): {name}")).at(at)),
+        _ => {
+            return Err(
+                PlanError::syntax(format!("improper schema name (too many dotted names): {name}")).at(at)
+            );
+        }
     };
     let schema = name.last();
     if schema.starts_with("pg_") || schema.starts_with("mz_") {

@@ -16,7 +16,10 @@ use crate::plan::{ObjectId, Plan, QueryWhen, SelectPlan};
 use crate::query;
 
 /// SHOW of objects
-pub(crate) fn show_objects(scx: &StatementContext<'_>, stmt: &ShowObjectsStatement) -> Result<Plan, PlanError> {
+pub(crate) fn show_objects(
+    scx: &StatementContext<'_>,
+    stmt: &ShowObjectsStatement,
+) -> Result<Plan, PlanError> {
     let inner = base_query(scx, stmt)?;
     let mut like = String::new();
     if let Some(pattern) = &stmt.like {
@@ -38,7 +41,12 @@ pub(crate) fn show_objects(scx: &StatementContext<'_>, stmt: &ShowObjectsStateme
     }
     let planned = query::plan_query(scx, &query)?;
     let when = QueryWhen::Immediately;
-    Ok(Plan::Select(SelectPlan { expr: planned.expr, desc: planned.desc, finishing: planned.finishing, when }))
+    Ok(Plan::Select(SelectPlan {
+        expr: planned.expr,
+        desc: planned.desc,
+        finishing: planned.finishing,
+        when,
+    }))
 }
 
 fn one_column(stmt: &ShowObjectsStatement) -> bool {
@@ -94,7 +102,10 @@ fn refuse(stmt: &ShowObjectsStatement, cluster: bool, on: bool, from: bool) -> R
 
 fn base_query(scx: &StatementContext<'_>, stmt: &ShowObjectsStatement) -> Result<String, PlanError> {
     use ShowObjects as S;
-    let clustered = matches!(stmt.what, S::Items(ItemKind::Source | ItemKind::MaterializedView | ItemKind::Index | ItemKind::Sink));
+    let clustered = matches!(
+        stmt.what,
+        S::Items(ItemKind::Source | ItemKind::MaterializedView | ItemKind::Index | ItemKind::Sink)
+    );
     let on = matches!(stmt.what, S::Items(ItemKind::Index) | S::Subsources);
     let from = !matches!(stmt.what, S::Databases | S::Clusters | S::ClusterReplicas | S::Roles);
     refuse(stmt, clustered, on, from)?;
@@ -150,7 +161,9 @@ fn indexes(scx: &StatementContext<'_>, stmt: &ShowObjectsStatement) -> Result<St
         Some(name) => {
             let (item, _) = resolve::relation(scx, name)?;
             if stmt.from.is_some() || stmt.cluster.is_some() {
-                return Err(PlanError::syntax("ON is not together with FROM or IN CLUSTER").at(name.position()));
+                return Err(
+                    PlanError::syntax("ON is not together with FROM or IN CLUSTER").at(name.position())
+                );
             }
             format!("i.on_id = '{}'", item.id)
         }
@@ -191,7 +204,11 @@ fn columns(scx: &StatementContext<'_>, stmt: &ShowObjectsStatement) -> Result<St
 }
 
 /// SHOW CREATE
-pub(crate) fn show_create(scx: &StatementContext<'_>, kind: ObjectKind, name: &Name) -> Result<Plan, PlanError> {
+pub(crate) fn show_create(
+    scx: &StatementContext<'_>,
+    kind: ObjectKind,
+    name: &Name,
+) -> Result<Plan, PlanError> {
     let (full, sql) = match kind {
         ObjectKind::Item(kind) => {
             let item = match resolve::item_of_kind(scx, name, kind)? {
@@ -199,34 +216,56 @@ pub(crate) fn show_create(scx: &StatementContext<'_>, kind: ObjectKind, name: &N
                 None => return Err(resolve::unknown_item(name, kind)),
             };
             if item.create_sql.is_empty() {
-                return Err(PlanError::unsupported(format!("SHOW CREATE for the built-in {kind} \"{name}\"")));
+                return Err(PlanError::unsupported(format!(
+                    "SHOW CREATE for the built-in {kind} \"{name}\""
+                )));
             }
             (item.name.to_string(), format!("{};", humanize(&item.create_sql, scx.catalog)))
         }
         _ => match existing_object(scx, kind, name)? {
             ObjectId::Cluster(id) => {
-                let c = scx.catalog.cluster(id).ok_or_else(|| PlanError::new("42704", "cluster does not exist"))?;
+                let c = scx
+                    .catalog
+                    .cluster(id)
+                    .ok_or_else(|| PlanError::new("42704", "cluster does not exist"))?;
                 let body = match &c.size {
-                    Some(size) => format!("SIZE = {}, REPLICATION FACTOR = {}", quote_literal(size), c.replication_factor),
+                    Some(size) => format!(
+                        "SIZE = {}, REPLICATION FACTOR = {}",
+                        quote_literal(size),
+                        c.replication_factor
+                    ),
                     None => {
-                        let each = c.replicas.iter().map(|(_, n, s)| format!("{} (SIZE = {})", quote_ident(n), quote_literal(s)));
+                        let each = c
+                            .replicas
+                            .iter()
+                            .map(|(_, n, s)| format!("{} (SIZE = {})", quote_ident(n), quote_literal(s)));
                         format!("REPLICAS ({})", each.collect::<Vec<_>>().join(", "))
                     }
                 };
                 (c.name.clone(), format!("CREATE CLUSTER {} ({body});", quote_ident(&c.name)))
             }
             ObjectId::Schema(id) => {
-                let (database, schema) =
-                    scx.catalog.schema_name(id).ok_or_else(|| PlanError::new("3F000", "schema does not exist"))?;
+                let (database, schema) = scx
+                    .catalog
+                    .schema_name(id)
+                    .ok_or_else(|| PlanError::new("3F000", "schema does not exist"))?;
                 let database = database.and_then(|d| scx.catalog.database_name(d));
-                let full = database.map_or_else(|| quote_ident(&schema), |d| format!("{}.{}", quote_ident(&d), quote_ident(&schema)));
+                let full = database.map_or_else(
+                    || quote_ident(&schema),
+                    |d| format!("{}.{}", quote_ident(&d), quote_ident(&schema)),
+                );
                 (full.clone(), format!("CREATE SCHEMA {full};"))
             }
             ObjectId::Database(id) => {
                 let n = scx.catalog.database_name(id).unwrap_or_default();
                 (n.clone(), format!("CREATE DATABASE {};", quote_ident(&n)))
             }
-            _ => return Err(PlanError::unsupported(format!("SHOW CREATE {}", kind.to_string().to_uppercase()))),
+            _ => {
+                return Err(PlanError::unsupported(format!(
+                    "SHOW CREATE {}",
+                    kind.to_string().to_uppercase()
+                )));
+            }
         },
     };
     let desc = show_create_desc();
