@@ -18,6 +18,9 @@ use crate::mysql::progress::Progress;
 /// Changes in memory up to so many bytes.
 const MEMORY_BYTES: usize = 12 << 20;
 
+/// How often in a row the shards are claimed against a writer that commits in between.
+const CLAIMS: usize = 1000;
+
 /// A change of an export, by the export's position in the description.
 pub(crate) type Change = (usize, Entry, Diff);
 
@@ -51,7 +54,7 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Reads where the source is. Shards that are not there are made only with `create`: later in a run a missing one has been
+    /// Fences off older writers and reads where the source is. Shards that are not there are made only with `create`: later in a run a missing one has been
     /// dropped, and the run is about to be told.
     pub(crate) async fn open(
         desc: &SourceDescription,
@@ -61,33 +64,16 @@ impl Committer {
     ) -> Result<Self, SourceError> {
         let epoch = desc.epoch.max(1);
         let progress_shard = ShardId::from_bytes(*desc.progress_shard.as_bytes());
-        let progress_state = shard_state(&persist, progress_shard, &crate::progress_desc(), create).await?;
-        if progress_state.epoch > epoch {
-            return Err(SourceError::Fenced);
-        }
+        let (progress_state, exports) = claim(desc, &persist, &now, epoch, create).await?;
         let mut progress_rows = Vec::new();
-        if progress_state.epoch > 0 && progress_state.upper <= progress_state.since {
+        if progress_state.upper <= progress_state.since {
             return Err(SourceError::transient("the progress subsource has been compacted up to its upper"));
         }
-        if progress_state.upper > progress_state.since {
-            let updates = persist.snapshot(progress_shard, progress_state.upper - 1).await?.collect().await?;
-            progress_rows
-                .extend(updates.into_iter().filter(|u| u.2 > 0).filter_map(|(entry, _, _)| entry.ok()));
-        }
+        let updates = persist.snapshot(progress_shard, progress_state.upper - 1).await?.collect().await?;
+        progress_rows.extend(updates.into_iter().filter(|u| u.2 > 0).filter_map(|(entry, _, _)| entry.ok()));
         let progress = Progress::from_rows(&progress_rows).ok_or_else(|| {
             SourceError::transient("the progress subsource holds rows that are no position")
         })?;
-        let mut exports = Vec::with_capacity(desc.exports.len());
-        for export in &desc.exports {
-            let shard = ShardId::from_bytes(*export.shard.as_bytes());
-            let state = shard_state(&persist, shard, &export.desc, create).await?;
-            if state.epoch > epoch {
-                return Err(SourceError::Fenced);
-            }
-            // All appends of sources have an epoch of at least 1, so that 0 says that there was none.
-            let active = state.epoch > 0;
-            exports.push(ExportShard { id: export.id, shard, upper: state.upper, active });
-        }
         Ok(Committer {
             persist,
             now,
@@ -244,6 +230,54 @@ impl Committer {
             AppendOutcome::Fenced { .. } => Err(SourceError::Fenced),
         }
     }
+}
+
+/// Reads the shards' states once they are this writer's: an empty append under its epoch, which fences off older writers. They may
+/// be committing several times between any two looks, so that this must not wait for anything else.
+async fn claim(
+    desc: &SourceDescription,
+    persist: &PersistClient,
+    now: &NowFn,
+    epoch: u64,
+    create: bool,
+) -> Result<(ShardState, Vec<ExportShard>), SourceError> {
+    let progress_shard = ShardId::from_bytes(*desc.progress_shard.as_bytes());
+    for _ in 0..CLAIMS {
+        let progress = shard_state(persist, progress_shard, &crate::progress_desc(), create).await?;
+        let mut owned = progress.epoch == epoch;
+        let mut newest = progress.epoch;
+        let mut exports = Vec::with_capacity(desc.exports.len());
+        for export in &desc.exports {
+            let shard = ShardId::from_bytes(*export.shard.as_bytes());
+            let state = shard_state(persist, shard, &export.desc, create).await?;
+            // All appends of sources have an epoch of at least 1, so that 0 says that there was none.
+            let active = state.epoch > 0;
+            owned &= !active || state.epoch == epoch;
+            newest = newest.max(state.epoch);
+            exports.push(ExportShard { id: export.id, shard, upper: state.upper, active });
+        }
+        if newest > epoch {
+            return Err(SourceError::Fenced);
+        }
+        if owned {
+            return Ok((progress, exports));
+        }
+        let shards = exports
+            .iter()
+            .filter(|e| e.active)
+            .map(|e| (e.shard, e.upper))
+            .chain([(progress_shard, progress.upper)]);
+        let shards: Vec<_> = shards.collect();
+        let upper = 1 + shards.iter().fold(now.now_ms(), |time, (_, upper)| time.max(*upper));
+        let mut appends = Vec::with_capacity(shards.len());
+        for (shard, lower) in shards {
+            let batch = persist.batch_builder(shard).finish(lower, upper).await?;
+            appends.push(Append::new(batch).with_epoch(epoch));
+        }
+        // Whatever the outcome, the states tell.
+        persist.append(appends).await?;
+    }
+    Err(SourceError::Raced)
 }
 
 async fn shard_state(
