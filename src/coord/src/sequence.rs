@@ -1,14 +1,14 @@
 //! Sequencing: carrying out planned statements.
 //!
-//! * [`execute`]: from a portal to a plan, with the rules of transactions.
-//! * [`select`]: reads.
-//! * [`dml`]: INSERT, UPDATE, DELETE, COPY FROM.
-//! * [`ddl`]: CREATE, ALTER, DROP.
-//! * [`purify`]: statements that ask upstream systems first.
-//! * [`subscribe`]: SUBSCRIBE.
-//! * [`explain`]: EXPLAIN.
-//! * [`settings`]: SET, SHOW, PREPARE, cursors.
-//! * [`transaction`]: BEGIN, COMMIT, ROLLBACK.
+//! * `execute`: from a portal to a plan, with the rules of transactions.
+//! * `select`: reads.
+//! * `dml`: INSERT, UPDATE, DELETE, COPY FROM.
+//! * `ddl`: CREATE, ALTER, DROP.
+//! * `purify`: statements that ask upstream systems first.
+//! * `subscribe`: SUBSCRIBE.
+//! * `explain`: EXPLAIN.
+//! * `settings`: SET, SHOW, PREPARE, cursors.
+//! * `transaction`: BEGIN, COMMIT, ROLLBACK.
 
 pub(crate) mod ddl;
 pub(crate) mod dml;

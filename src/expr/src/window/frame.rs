@@ -89,7 +89,7 @@ impl<'f, 'p> Frames<'f, 'p> {
             vec![before, after]
         };
         Ok(match self.frame.exclusion {
-            FrameExclusion::NoOthers => vec![start..end],
+            FrameExclusion::NoOthers => std::iter::once(start..end).collect(),
             FrameExclusion::CurrentRow => without(i..i + 1),
             FrameExclusion::Group => without(peers.clone()),
             FrameExclusion::Ties => {

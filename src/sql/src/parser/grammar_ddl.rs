@@ -319,8 +319,12 @@ impl Cursor<'_> {
         } else {
             return Err(self.unexpected());
         };
+        // EXPOSE PROGRESS may stand before or after the tables.
+        let mut progress = self.expose_progress()?;
         let tables = self.for_tables()?;
-        let progress = if self.take(&["expose", "progress", "as"]) { Some(self.name()?) } else { None };
+        if progress.is_none() {
+            progress = self.expose_progress()?;
+        }
         let options = self.with_options("CREATE SOURCE", SOURCE_WITH_OPTIONS)?;
         if let Some(w @ ("format" | "envelope" | "include" | "key" | "value")) = self.word(0) {
             return Err(unsupported(self, &format!("{} for this source", w.to_uppercase())));
@@ -334,6 +338,10 @@ impl Cursor<'_> {
             progress,
             options,
         }))
+    }
+
+    fn expose_progress(&mut self) -> Parsed<Option<Name>> {
+        if self.take(&["expose", "progress", "as"]) { Ok(Some(self.name()?)) } else { Ok(None) }
     }
 
     fn for_tables(&mut self) -> Parsed<ForTables> {
