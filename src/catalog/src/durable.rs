@@ -102,7 +102,10 @@ impl DurableCatalog {
     }
 
     /// All values of a kind by id.
-    pub(crate) async fn all<M: Message + Default>(&self, kind: Kind) -> Result<BTreeMap<String, M>, CatalogError> {
+    pub(crate) async fn all<M: Message + Default>(
+        &self,
+        kind: Kind,
+    ) -> Result<BTreeMap<String, M>, CatalogError> {
         let prefix = kind.prefix();
         let mut out = BTreeMap::new();
         for (key, value) in self.kv.get_all(prefix.as_bytes()).await? {

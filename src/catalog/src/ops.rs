@@ -74,13 +74,43 @@ pub struct BuiltinUpdate {
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
 pub enum Op {
-    CreateDatabase { name: String, owner: RoleId },
-    CreateSchema { database: DatabaseId, name: String, owner: RoleId },
-    CreateRole { name: String, options: BTreeMap<String, String> },
-    CreateCluster { id: ClusterId, name: String, owner: RoleId, size: Option<String>, replication_factor: u32 },
-    CreateReplica { cluster: ClusterId, id: ReplicaId, name: String, size: String, owner: RoleId },
-    RenameReplica { cluster: ClusterId, id: ReplicaId, to: String },
-    UpdateCluster { id: ClusterId, size: Option<String>, replication_factor: u32 },
+    CreateDatabase {
+        name: String,
+        owner: RoleId,
+    },
+    CreateSchema {
+        database: DatabaseId,
+        name: String,
+        owner: RoleId,
+    },
+    CreateRole {
+        name: String,
+        options: BTreeMap<String, String>,
+    },
+    CreateCluster {
+        id: ClusterId,
+        name: String,
+        owner: RoleId,
+        size: Option<String>,
+        replication_factor: u32,
+    },
+    CreateReplica {
+        cluster: ClusterId,
+        id: ReplicaId,
+        name: String,
+        size: String,
+        owner: RoleId,
+    },
+    RenameReplica {
+        cluster: ClusterId,
+        id: ReplicaId,
+        to: String,
+    },
+    UpdateCluster {
+        id: ClusterId,
+        size: Option<String>,
+        replication_factor: u32,
+    },
     CreateItem {
         id: GlobalId,
         schema: SchemaId,
@@ -94,13 +124,35 @@ pub enum Op {
         shard: Option<Uuid>,
     },
     DropObjects(Vec<ObjectId>),
-    Rename { object: ObjectId, to: String },
-    Swap { a: ObjectId, b: ObjectId },
-    SetSchema { id: GlobalId, schema: SchemaId },
-    SetOwner { object: ObjectId, role: RoleId },
-    AlterSystem { name: Option<String>, value: Option<String> },
-    Comment { object: ObjectId, column: Option<usize>, text: Option<String> },
-    SetSecret { id: GlobalId, value: SecretValue },
+    Rename {
+        object: ObjectId,
+        to: String,
+    },
+    Swap {
+        a: ObjectId,
+        b: ObjectId,
+    },
+    SetSchema {
+        id: GlobalId,
+        schema: SchemaId,
+    },
+    SetOwner {
+        object: ObjectId,
+        role: RoleId,
+    },
+    AlterSystem {
+        name: Option<String>,
+        value: Option<String>,
+    },
+    Comment {
+        object: ObjectId,
+        column: Option<usize>,
+        text: Option<String>,
+    },
+    SetSecret {
+        id: GlobalId,
+        value: SecretValue,
+    },
     ForgetShards(Vec<Uuid>),
 }
 
@@ -173,7 +225,8 @@ impl Catalog {
 
     /// A secret's value.
     pub fn secret(&self, id: GlobalId) -> Result<Vec<u8>, CatalogError> {
-        let sealed = self.secrets.get(&id).ok_or_else(|| CatalogError::user("42704", "the secret does not exist"))?;
+        let sealed =
+            self.secrets.get(&id).ok_or_else(|| CatalogError::user("42704", "the secret does not exist"))?;
         self.secret_box.unseal(&id.to_string(), sealed)
     }
 
@@ -296,7 +349,11 @@ impl Catalog {
 
     /// Plans all items, each after those that it refers to: ids grow with time and an item refers only to older ones (a source's
     /// progress subsource is given its id first).
-    async fn load_items(&mut self, state: &mut CatalogState, planner: &dyn ItemPlanner) -> Result<(), CatalogError> {
+    async fn load_items(
+        &mut self,
+        state: &mut CatalogState,
+        planner: &dyn ItemPlanner,
+    ) -> Result<(), CatalogError> {
         let mut items = BTreeMap::new();
         for (id, item) in self.durable.all::<proto::Item>(Kind::Item).await? {
             items.insert(parse::<GlobalId>(Kind::Item, &id)?, item);
@@ -345,7 +402,8 @@ fn load_item(
     };
     if let Some(shard) = &item.shard {
         let shard = Uuid::parse_str(shard);
-        let shard = shard.map_err(|e| CatalogError::Corrupt { key: format!("item/{id}"), reason: e.to_string() })?;
+        let shard =
+            shard.map_err(|e| CatalogError::Corrupt { key: format!("item/{id}"), reason: e.to_string() })?;
         state.shards.insert(id, shard);
     }
     insert_item(state, info);
@@ -513,7 +571,12 @@ impl Transaction {
         self.create_schema(id, "public".into(), owner)
     }
 
-    fn create_schema(&mut self, database: DatabaseId, name: String, owner: RoleId) -> Result<(), CatalogError> {
+    fn create_schema(
+        &mut self,
+        database: DatabaseId,
+        name: String,
+        owner: RoleId,
+    ) -> Result<(), CatalogError> {
         if self.state.schemas.values().any(|s| s.database == Some(database) && s.name == name) {
             return Err(exists("42P06", "schema", &name));
         }
@@ -540,8 +603,7 @@ impl Transaction {
         self.counters.role += 1;
         let id = RoleId::User(self.counters.role);
         let oid = self.oid();
-        let durable =
-            proto::Role { name: name.clone(), options: options.clone().into_iter().collect(), oid };
+        let durable = proto::Role { name: name.clone(), options: options.clone().into_iter().collect(), oid };
         self.changes.put(Kind::Role, id, &durable);
         self.state.roles.insert(id, Arc::new(Role { name, options, oid }));
         self.touched.insert(ObjectId::Role(id));
@@ -865,8 +927,12 @@ impl Transaction {
         let found = self.state.clusters.get(&cluster);
         if let Some((_, name, size)) = found.and_then(|c| c.replicas.iter().find(|(r, _, _)| *r == id)) {
             let owner = self.state.replica_owners.get(&id).map(|o| o.to_string()).unwrap_or_default();
-            let message =
-                proto::Replica { cluster: cluster.to_string(), name: name.clone(), size: size.clone(), owner };
+            let message = proto::Replica {
+                cluster: cluster.to_string(),
+                name: name.clone(),
+                size: size.clone(),
+                owner,
+            };
             self.changes.put(Kind::Replica, id, &message);
         }
     }
@@ -902,7 +968,8 @@ fn difference(old: &CatalogState, new: &CatalogState, touched: &BTreeSet<ObjectI
 }
 
 fn parse<T: std::str::FromStr>(kind: Kind, id: &str) -> Result<T, CatalogError> {
-    id.parse().map_err(|_| CatalogError::Corrupt { key: format!("{kind:?}"), reason: format!("bad id {id:?}") })
+    id.parse()
+        .map_err(|_| CatalogError::Corrupt { key: format!("{kind:?}"), reason: format!("bad id {id:?}") })
 }
 
 fn comment_key((object, column): &(ObjectId, Option<usize>)) -> String {

@@ -27,8 +27,10 @@ impl CatalogState {
         let schemas = self.schemas.keys().map(|id| ObjectId::Schema(*id));
         let roles = self.roles.keys().map(|id| ObjectId::Role(*id));
         let clusters = self.clusters.keys().map(|id| ObjectId::Cluster(*id));
-        let replicas =
-            self.clusters.values().flat_map(|c| c.replicas.iter().map(|(r, _, _)| ObjectId::Replica(c.id, *r)));
+        let replicas = self
+            .clusters
+            .values()
+            .flat_map(|c| c.replicas.iter().map(|(r, _, _)| ObjectId::Replica(c.id, *r)));
         for object in items.chain(databases).chain(schemas).chain(roles).chain(clusters).chain(replicas) {
             rows.extend(pack_object(self, object));
         }
@@ -83,7 +85,8 @@ pub(crate) fn pack_object(state: &CatalogState, object: ObjectId) -> Rows {
         ObjectId::Database(id) => {
             let pack = |d: &crate::state::Database| {
                 let (id, owner) = (id.to_string(), d.owner.to_string());
-                let row = [Datum::String(&id), Datum::UInt32(d.oid), Datum::String(&d.name), Datum::String(&owner)];
+                let row =
+                    [Datum::String(&id), Datum::UInt32(d.oid), Datum::String(&d.name), Datum::String(&owner)];
                 vec![(table("mz_databases"), Row::pack_slice(&row))]
             };
             state.databases.get(&id).map(|d| pack(d)).unwrap_or_default()
@@ -91,7 +94,8 @@ pub(crate) fn pack_object(state: &CatalogState, object: ObjectId) -> Rows {
         ObjectId::Schema(id) if id == MZ_TEMP_SCHEMA_ID => vec![],
         ObjectId::Schema(id) => {
             let pack = |s: &crate::state::Schema| {
-                let (id, owner, database) = (id.to_string(), s.owner.to_string(), s.database.map(|d| d.to_string()));
+                let (id, owner, database) =
+                    (id.to_string(), s.owner.to_string(), s.database.map(|d| d.to_string()));
                 let row = [
                     Datum::String(&id),
                     Datum::UInt32(s.oid),
@@ -107,7 +111,8 @@ pub(crate) fn pack_object(state: &CatalogState, object: ObjectId) -> Rows {
             let pack = |r: &crate::state::Role| {
                 let id = id.to_string();
                 let inherit = r.options.get("inherit").is_none_or(|v| v != "false");
-                let row = [Datum::String(&id), Datum::UInt32(r.oid), Datum::String(&r.name), Datum::Bool(inherit)];
+                let row =
+                    [Datum::String(&id), Datum::UInt32(r.oid), Datum::String(&r.name), Datum::Bool(inherit)];
                 vec![(table("mz_roles"), Row::pack_slice(&row))]
             };
             state.roles.get(&id).map(|r| pack(r)).unwrap_or_default()
@@ -282,7 +287,12 @@ fn pack_kind(state: &CatalogState, item: &ItemInfo, rows: &mut Rows) {
     }
 }
 
-fn pack_index_columns(state: &CatalogState, id: &str, index: &hw_sql::plan::IndexDefinition, rows: &mut Rows) {
+fn pack_index_columns(
+    state: &CatalogState,
+    id: &str,
+    index: &hw_sql::plan::IndexDefinition,
+    rows: &mut Rows,
+) {
     let types = state.items.get(&index.on).and_then(|i| i.desc().map(|d| d.typ().column_types.clone()));
     let types = types.unwrap_or_default();
     for (i, key) in index.keys.iter().enumerate() {

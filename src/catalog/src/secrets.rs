@@ -77,7 +77,8 @@ impl SecretBox {
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, CatalogError> {
-    let key = hex::decode(text.trim()).map_err(|_| CatalogError::SecretKey("it is not hexadecimal".into()))?;
+    let key =
+        hex::decode(text.trim()).map_err(|_| CatalogError::SecretKey("it is not hexadecimal".into()))?;
     if key.len() != KEY_BYTES {
         return Err(CatalogError::SecretKey(format!("it must have {} hexadecimal digits", KEY_BYTES * 2)));
     }

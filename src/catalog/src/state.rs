@@ -106,13 +106,20 @@ impl CatalogState {
             ObjectId::Database(id) => {
                 format!("database \"{}\"", self.databases.get(&id).map_or("?", |d| d.name.as_str()))
             }
-            ObjectId::Schema(id) => format!("schema \"{}\"", self.schemas.get(&id).map_or("?", |s| s.name.as_str())),
-            ObjectId::Cluster(id) => format!("cluster \"{}\"", self.clusters.get(&id).map_or("?", |c| c.name.as_str())),
+            ObjectId::Schema(id) => {
+                format!("schema \"{}\"", self.schemas.get(&id).map_or("?", |s| s.name.as_str()))
+            }
+            ObjectId::Cluster(id) => {
+                format!("cluster \"{}\"", self.clusters.get(&id).map_or("?", |c| c.name.as_str()))
+            }
             ObjectId::Replica(cluster, id) => {
-                let name = self.clusters.get(&cluster).and_then(|c| c.replicas.iter().find(|(r, _, _)| *r == id));
+                let name =
+                    self.clusters.get(&cluster).and_then(|c| c.replicas.iter().find(|(r, _, _)| *r == id));
                 format!("cluster replica \"{}\"", name.map_or("?", |(_, n, _)| n.as_str()))
             }
-            ObjectId::Role(id) => format!("role \"{}\"", self.roles.get(&id).map_or("?", |r| r.name.as_str())),
+            ObjectId::Role(id) => {
+                format!("role \"{}\"", self.roles.get(&id).map_or("?", |r| r.name.as_str()))
+            }
         }
     }
 
@@ -123,11 +130,15 @@ impl CatalogState {
             ObjectId::Item(id) => {
                 let Some(item) = self.items.get(&id) else { return (belongs, depends) };
                 for user in &item.used_by {
-                    let part = self.items.get(user).is_some_and(|u| is_part_of(&u.definition, id) || u.kind() == ItemKind::Index);
+                    let part = self
+                        .items
+                        .get(user)
+                        .is_some_and(|u| is_part_of(&u.definition, id) || u.kind() == ItemKind::Index);
                     if part { &mut belongs } else { &mut depends }.push(ObjectId::Item(*user));
                 }
                 if let ItemDefinition::Source(source) = &item.definition
-                    && let SourceKind::MySql { progress, .. } | SourceKind::LoadGenerator { progress, .. } = &source.kind
+                    && let SourceKind::MySql { progress, .. } | SourceKind::LoadGenerator { progress, .. } =
+                        &source.kind
                 {
                     belongs.push(ObjectId::Item(*progress));
                 }
@@ -217,7 +228,9 @@ impl CatalogState {
 /// Whether an item is a table of that source.
 pub(crate) fn is_part_of(definition: &ItemDefinition, source: GlobalId) -> bool {
     match definition {
-        ItemDefinition::Source(s) => matches!(&s.kind, SourceKind::Subsource { source: of, .. } if *of == source),
+        ItemDefinition::Source(s) => {
+            matches!(&s.kind, SourceKind::Subsource { source: of, .. } if *of == source)
+        }
         ItemDefinition::Table(t) => t.source.as_ref().is_some_and(|(of, _)| *of == source),
         _ => false,
     }

@@ -77,7 +77,14 @@ pub(crate) struct Collections {
 }
 
 impl Collections {
-    pub(crate) fn add(&mut self, id: GlobalId, frontiers: Frontiers, lag_ms: u64, inputs: Vec<GlobalId>, restart: RestartFrom) {
+    pub(crate) fn add(
+        &mut self,
+        id: GlobalId,
+        frontiers: Frontiers,
+        lag_ms: u64,
+        inputs: Vec<GlobalId>,
+        restart: RestartFrom,
+    ) {
         let seq = self.next_seq;
         self.next_seq += 1;
         let collection = Collection { frontiers, lag_ms, holds: BTreeMap::new(), inputs, restart, seq };

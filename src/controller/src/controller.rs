@@ -139,7 +139,10 @@ impl Controller {
         let m = &config.metrics;
         let metrics = Metrics {
             peeks: m.counter("hw_controller_peeks_total", "Peeks sent to clusters"),
-            dataflows: m.gauge("hw_controller_dataflow_exports", "Indexes, materialized views and subscribes that run"),
+            dataflows: m.gauge(
+                "hw_controller_dataflow_exports",
+                "Indexes, materialized views and subscribes that run",
+            ),
             replicas: m.gauge("hw_controller_replicas", "Cluster replicas"),
             replica_restarts: m.counter("hw_controller_replica_restarts_total", "Lost replica sessions"),
         };
@@ -305,7 +308,10 @@ impl Controller {
         let before = subscribe.buffered.fetch_add(bytes, Ordering::Relaxed);
         let too_slow = before > SUBSCRIBE_BUFFER_BYTES;
         if too_slow {
-            batch.updates = Err(EvalError::new("53200", "subscribe has fallen too far behind: its client reads too slowly"));
+            batch.updates = Err(EvalError::new(
+                "53200",
+                "subscribe has fallen too far behind: its client reads too slowly",
+            ));
             batch.upper = None;
         }
         if subscribe.tx.send((batch, bytes)).is_err() || too_slow {
@@ -441,7 +447,12 @@ impl Controller {
     }
 
     /// Runs a dataflow that exports one subscribe, and gives its stream.
-    pub fn create_subscribe(&mut self, cluster: ClusterId, id: GlobalId, desc: DataflowDescription) -> SubscribeStream {
+    pub fn create_subscribe(
+        &mut self,
+        cluster: ClusterId,
+        id: GlobalId,
+        desc: DataflowDescription,
+    ) -> SubscribeStream {
         let (tx, rx) = mpsc::unbounded_channel();
         let buffered = Arc::new(AtomicUsize::new(0));
         let stream = SubscribeStream { rx, buffered: Arc::clone(&buffered) };

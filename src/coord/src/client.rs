@@ -113,18 +113,38 @@ type Reply<T> = oneshot::Sender<(Box<Session>, Result<T, AdapterError>)>;
 
 /// What the coordinator is asked.
 pub(crate) enum Command {
-    Startup { request: StartupRequest, tx: oneshot::Sender<Result<Box<Session>, AdapterError>> },
+    Startup {
+        request: StartupRequest,
+        tx: oneshot::Sender<Result<Box<Session>, AdapterError>>,
+    },
     Prepare {
         session: Box<Session>,
         statement: Option<ParsedStatement>,
         params: Vec<Option<ScalarType>>,
         tx: Reply<PreparedStatement>,
     },
-    Execute { session: Box<Session>, portal: Portal, tx: Reply<ExecuteResponse> },
-    EndTransaction { session: Box<Session>, commit: bool, tx: Reply<()> },
-    CopyDone { session: Box<Session>, copy: CopyIn, tx: Reply<ExecuteResponse> },
-    Cancel { conn_id: u32, secret: i32 },
-    Terminate { conn_id: u32 },
+    Execute {
+        session: Box<Session>,
+        portal: Portal,
+        tx: Reply<ExecuteResponse>,
+    },
+    EndTransaction {
+        session: Box<Session>,
+        commit: bool,
+        tx: Reply<()>,
+    },
+    CopyDone {
+        session: Box<Session>,
+        copy: CopyIn,
+        tx: Reply<ExecuteResponse>,
+    },
+    Cancel {
+        conn_id: u32,
+        secret: i32,
+    },
+    Terminate {
+        conn_id: u32,
+    },
 }
 
 /// Access to the coordinator. Cheap to clone.
@@ -240,7 +260,12 @@ impl SessionClient {
     }
 
     /// Makes a portal. `params` holds one datum for each parameter.
-    pub fn bind(&mut self, portal: &str, prepared: Arc<PreparedStatement>, params: Row) -> Result<(), AdapterError> {
+    pub fn bind(
+        &mut self,
+        portal: &str,
+        prepared: Arc<PreparedStatement>,
+        params: Row,
+    ) -> Result<(), AdapterError> {
         if !portal.is_empty() && self.session().portals.contains_key(portal) {
             let e = AdapterError::new("42P03", format!("portal \"{portal}\" already exists"));
             return Err(self.failed(e));

@@ -123,7 +123,10 @@ impl Coordinator {
     ///
     /// # Errors
     /// When durable state cannot be read or written.
-    pub async fn start(config: CoordinatorConfig, shutdown: CancellationToken) -> Result<Client, AdapterError> {
+    pub async fn start(
+        config: CoordinatorConfig,
+        shutdown: CancellationToken,
+    ) -> Result<Client, AdapterError> {
         let (tx, rx) = mpsc::channel(COMMANDS);
         // Unbounded, because tasks must be able to report while the loop waits for the store; there is at most a small number of
         // messages for each statement under way.
@@ -244,7 +247,9 @@ impl Coordinator {
                     }
                 });
             }
-            Command::CopyDone { session, copy, tx } => self.copy_done(ExecuteContext { session, reply: tx }, copy),
+            Command::CopyDone { session, copy, tx } => {
+                self.copy_done(ExecuteContext { session, reply: tx }, copy)
+            }
             Command::Cancel { conn_id, secret } => {
                 if let Some(connection) = self.connections.get(&conn_id)
                     && connection.secret == secret

@@ -58,7 +58,9 @@ impl Coordinator {
         let mut found: Vec<_> = users
             .filter_map(|user| match &user.definition {
                 ItemDefinition::Index(index)
-                    if index.on == id && index.cluster == cluster && self.controller.runs_on(cluster, user.id) =>
+                    if index.on == id
+                        && index.cluster == cluster
+                        && self.controller.runs_on(cluster, user.id) =>
                 {
                     Some((user.id, index.keys.clone()))
                 }
@@ -81,7 +83,11 @@ impl Coordinator {
     }
 
     /// Finds the views that a query needs on a cluster. A view with an index there is a leaf.
-    pub(crate) fn expand(&self, expr: &MirRelationExpr, cluster: ClusterId) -> Result<Expanded, AdapterError> {
+    pub(crate) fn expand(
+        &self,
+        expr: &MirRelationExpr,
+        cluster: ClusterId,
+    ) -> Result<Expanded, AdapterError> {
         let state = self.catalog.state();
         let mut out = Expanded { views: vec![], leaves: BTreeSet::new() };
         let mut seen = BTreeSet::new();
@@ -124,7 +130,9 @@ impl Coordinator {
                 continue;
             }
             match hw_sql::Catalog::item(&*state, id) {
-                Some(item) if matches!(item.definition, ItemDefinition::View(_)) => todo.extend(item.uses.iter()),
+                Some(item) if matches!(item.definition, ItemDefinition::View(_)) => {
+                    todo.extend(item.uses.iter())
+                }
                 Some(_) => {
                     out.insert(id);
                 }
@@ -153,7 +161,8 @@ impl Coordinator {
         cluster: ClusterId,
     ) -> Result<DataflowDescription, AdapterError> {
         let state = self.catalog.state();
-        let item = hw_sql::Catalog::item(&*state, on).ok_or_else(|| AdapterError::internal("index on nothing"))?;
+        let item =
+            hw_sql::Catalog::item(&*state, on).ok_or_else(|| AdapterError::internal("index on nothing"))?;
         let desc = item.desc().ok_or_else(|| AdapterError::internal("index on what cannot be read"))?.clone();
         let get = MirRelationExpr::global_get(on, desc.typ().clone());
         let Expanded { mut views, .. } = self.expand(&get, cluster)?;
@@ -174,7 +183,10 @@ impl Coordinator {
         desc: RelationDesc,
         cluster: ClusterId,
     ) -> Result<DataflowDescription, AdapterError> {
-        let shard = self.controller.shard(id).ok_or_else(|| AdapterError::internal("materialized view without shard"))?;
+        let shard = self
+            .controller
+            .shard(id)
+            .ok_or_else(|| AdapterError::internal("materialized view without shard"))?;
         let Expanded { mut views, .. } = self.expand(&expr, cluster)?;
         let inner = GlobalId::Transient(u64::MAX);
         views.push((inner, expr));

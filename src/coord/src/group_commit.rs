@@ -43,12 +43,20 @@ struct UnderWay {
 
 impl Coordinator {
     /// Adds a write to the next commit.
-    pub(crate) fn write(&mut self, updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>, on_commit: Option<OnCommit>) {
+    pub(crate) fn write(
+        &mut self,
+        updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
+        on_commit: Option<OnCommit>,
+    ) {
         self.group_commit.pending.push(PendingWrite { updates, on_commit, locked: false });
     }
 
     /// Adds the write of whoever holds the write lock to the next commit.
-    pub(crate) fn write_locked(&mut self, updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>, on_commit: OnCommit) {
+    pub(crate) fn write_locked(
+        &mut self,
+        updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
+        on_commit: OnCommit,
+    ) {
         self.group_commit.pending.push(PendingWrite { updates, on_commit: Some(on_commit), locked: true });
     }
 
@@ -169,6 +177,9 @@ async fn commit(
     }
     match persist.append(appends).await? {
         AppendOutcome::Committed => Ok(()),
-        other => Err(AdapterError::internal(format!("another environment writes to the tables: {other:?}")).fatal()),
+        other => {
+            Err(AdapterError::internal(format!("another environment writes to the tables: {other:?}"))
+                .fatal())
+        }
     }
 }

@@ -51,9 +51,19 @@ pub(crate) fn coerce_parameter(param: HirScalarExpr, to: &ScalarType) -> Result<
     if from.base_eq(to) {
         return Ok(param);
     }
-    let cast = hw_expr::cast::cast_expr(param, &from, to, CastContext::Assignment, HirScalarExpr::call, HirScalarExpr::literal);
+    let cast = hw_expr::cast::cast_expr(
+        param,
+        &from,
+        to,
+        CastContext::Assignment,
+        HirScalarExpr::call,
+        HirScalarExpr::literal,
+    );
     cast.ok_or_else(|| {
-        AdapterError::new("42804", format!("parameter of type {from} cannot be coerced to the expected type {to}"))
-            .with_hint("You will need to rewrite or cast the expression.")
+        AdapterError::new(
+            "42804",
+            format!("parameter of type {from} cannot be coerced to the expected type {to}"),
+        )
+        .with_hint("You will need to rewrite or cast the expression.")
     })
 }

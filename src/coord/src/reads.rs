@@ -83,7 +83,8 @@ impl Coordinator {
     /// A read was cancelled or took too long.
     pub(crate) fn abandon_read(&mut self, seq: u64) {
         if let Some(read) = self.pending_reads.reads.remove(&seq) {
-            let error = if read.cancel.is_cancelled() { AdapterError::canceled() } else { statement_timeout() };
+            let error =
+                if read.cancel.is_cancelled() { AdapterError::canceled() } else { statement_timeout() };
             (read.on_ready)(self, Err(error));
         }
     }

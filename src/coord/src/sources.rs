@@ -25,7 +25,8 @@ impl Coordinator {
             SourceKind::Subsource { .. } | SourceKind::Progress => return Ok(()),
         };
         let progress_shard = self.controller.shard(progress);
-        let progress_shard = progress_shard.ok_or_else(|| AdapterError::internal("source without progress shard"))?;
+        let progress_shard =
+            progress_shard.ok_or_else(|| AdapterError::internal("source without progress shard"))?;
         let mut exports = self.exports_of(&state, id);
         if matches!(source.kind, SourceKind::LoadGenerator { .. })
             && let (Some(shard), Some(desc)) = (self.controller.shard(id), &source.desc)
@@ -63,7 +64,9 @@ impl Coordinator {
                 },
                 _ => None,
             };
-            if let (Some(details), Some(desc), Some(shard)) = (details, item.desc(), self.controller.shard(item.id)) {
+            if let (Some(details), Some(desc), Some(shard)) =
+                (details, item.desc(), self.controller.shard(item.id))
+            {
                 let (desc, details) = (desc.clone(), details.clone());
                 exports.push(SourceExport { id: item.id, shard: shard.into(), desc, details });
             }

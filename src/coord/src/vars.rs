@@ -67,30 +67,92 @@ const fn system(mut def: VarDef) -> VarDef {
 /// All settings, sorted by lower-case name.
 pub const VARS: &[VarDef] = &[
     reported(var("application_name", "", VarKind::Text, "The client's name")),
-    system(var("allowed_cluster_replica_sizes", "", VarKind::IdentList, "Sizes that may be used; empty is all")),
-    var("auto_route_catalog_queries", "on", VarKind::Bool, "Whether queries of system relations run on mz_catalog_server"),
-    reported(var("client_encoding", "UTF8", VarKind::Enum(&["UTF8", "UTF-8", "SQL_ASCII"]), "The client's encoding")),
-    var("client_min_messages", "notice", VarKind::Enum(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"]), "The least severity of notices that are sent"),
+    system(var(
+        "allowed_cluster_replica_sizes",
+        "",
+        VarKind::IdentList,
+        "Sizes that may be used; empty is all",
+    )),
+    var(
+        "auto_route_catalog_queries",
+        "on",
+        VarKind::Bool,
+        "Whether queries of system relations run on mz_catalog_server",
+    ),
+    reported(var(
+        "client_encoding",
+        "UTF8",
+        VarKind::Enum(&["UTF8", "UTF-8", "SQL_ASCII"]),
+        "The client's encoding",
+    )),
+    var(
+        "client_min_messages",
+        "notice",
+        VarKind::Enum(&[
+            "debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error",
+        ]),
+        "The least severity of notices that are sent",
+    ),
     var("cluster", "quickstart", VarKind::Text, "The current cluster"),
     var("cluster_replica", "", VarKind::Text, "The replica that reads go to; empty is any"),
     var("database", "materialize", VarKind::Text, "The current database"),
     reported(var("DateStyle", "ISO, MDY", VarKind::Only("ISO, MDY"), "How dates are written")),
-    var("default_transaction_isolation", "strict serializable", VarKind::Enum(ISOLATION), "The isolation of new transactions"),
-    var("emit_timestamp_notice", "off", VarKind::Bool, "Whether a notice tells the time at which a query read"),
+    var(
+        "default_transaction_isolation",
+        "strict serializable",
+        VarKind::Enum(ISOLATION),
+        "The isolation of new transactions",
+    ),
+    var(
+        "emit_timestamp_notice",
+        "off",
+        VarKind::Bool,
+        "Whether a notice tells the time at which a query read",
+    ),
     var("extra_float_digits", "1", VarKind::Int(-15, 3), "Digits of floating-point output"),
-    var("idle_in_transaction_session_timeout", "120000", VarKind::Duration, "How long a transaction may be idle; 0 is for ever"),
+    var(
+        "idle_in_transaction_session_timeout",
+        "120000",
+        VarKind::Duration,
+        "How long a transaction may be idle; 0 is for ever",
+    ),
     reported(var("integer_datetimes", "on", VarKind::ReadOnly, "Whether times are integers")),
     reported(var("IntervalStyle", "postgres", VarKind::Only("postgres"), "How intervals are written")),
     reported(var("is_superuser", "off", VarKind::ReadOnly, "Whether the user is a superuser")),
-    system(var("max_clusters", "25", VarKind::Int(0, 100_000), "The greatest number of clusters that users may make")),
+    system(var(
+        "max_clusters",
+        "25",
+        VarKind::Int(0, 100_000),
+        "The greatest number of clusters that users may make",
+    )),
     system(var("max_connections", "1000", VarKind::Int(1, 100_000), "The greatest number of connections")),
-    system(var("max_materialized_views", "500", VarKind::Int(0, 1_000_000), "The greatest number of materialized views")),
-    var("max_query_result_size", "1073741824", VarKind::Bytes, "The greatest size of a query's result for this session"),
+    system(var(
+        "max_materialized_views",
+        "500",
+        VarKind::Int(0, 1_000_000),
+        "The greatest number of materialized views",
+    )),
+    var(
+        "max_query_result_size",
+        "1073741824",
+        VarKind::Bytes,
+        "The greatest size of a query's result for this session",
+    ),
     system(var("max_result_size", "1073741824", VarKind::Bytes, "The greatest size of a query's result")),
     system(var("max_secrets", "100", VarKind::Int(0, 1_000_000), "The greatest number of secrets")),
-    system(var("max_sources", "25000", VarKind::Int(0, 1_000_000), "The greatest number of sources and their tables")),
+    system(var(
+        "max_sources",
+        "25000",
+        VarKind::Int(0, 1_000_000),
+        "The greatest number of sources and their tables",
+    )),
     system(var("max_tables", "25000", VarKind::Int(0, 1_000_000), "The greatest number of tables")),
-    reported(var("mz_version", concat!("v", env!("CARGO_PKG_VERSION"), " (headwater)"), VarKind::ReadOnly, "The version of the server")),
+    reported(var(
+        "mz_version",
+        concat!("v", env!("CARGO_PKG_VERSION"), " (headwater)"),
+        VarKind::ReadOnly,
+        "The version of the server",
+    )),
     var("password_encryption", "scram-sha-256", VarKind::Text, "How passwords are kept"),
     var("real_time_recency", "off", VarKind::Bool, "Whether reads wait for what is upstream now"),
     var("search_path", "public", VarKind::IdentList, "Where names without a schema are looked up"),
@@ -98,12 +160,22 @@ pub const VARS: &[VarDef] = &[
     reported(var("server_version", "15.0", VarKind::ReadOnly, "The version of PostgreSQL that is spoken")),
     var("server_version_num", "150000", VarKind::ReadOnly, "The same as a number"),
     reported(var("session_authorization", "", VarKind::ReadOnly, "The user of the session")),
-    system(var("source_tick_floor", "10", VarKind::Duration, "How long a source gathers changes before it commits them")),
+    system(var(
+        "source_tick_floor",
+        "10",
+        VarKind::Duration,
+        "How long a source gathers changes before it commits them",
+    )),
     system(var("source_tick_idle", "250", VarKind::Duration, "How often a source without changes advances")),
     var("standard_conforming_strings", "on", VarKind::Only("on"), "Whether backslashes in strings are plain"),
     var("statement_timeout", "0", VarKind::Duration, "How long a statement may take; 0 is for ever"),
     reported(var("TimeZone", "UTC", VarKind::TimeZone, "The session's time zone")),
-    var("transaction_isolation", "strict serializable", VarKind::Enum(ISOLATION), "The isolation of the current transaction"),
+    var(
+        "transaction_isolation",
+        "strict serializable",
+        VarKind::Enum(ISOLATION),
+        "The isolation of the current transaction",
+    ),
     var("transaction_read_only", "off", VarKind::Bool, "Whether the current transaction only reads"),
     var("welcome_message", "off", VarKind::Bool, "Whether a notice greets new sessions"),
 ];
@@ -142,11 +214,18 @@ impl VarDef {
             VarKind::ReadOnly => {
                 Err(AdapterError::new("55P02", format!("parameter \"{}\" cannot be changed", self.name)))
             }
-            VarKind::Only(v) if fold(v) == fold(&one) || (self.name == "DateStyle" && is_iso(&one)) => Ok(v.to_owned()),
+            VarKind::Only(v) if fold(v) == fold(&one) || (self.name == "DateStyle" && is_iso(&one)) => {
+                Ok(v.to_owned())
+            }
             VarKind::Only(v) => Err(invalid().with_hint(format!("Only \"{v}\" is available."))),
-            VarKind::Bool => parse_bool(&one).map(|b| if b { "on" } else { "off" }.to_owned()).ok_or_else(|| {
-                AdapterError::new("22023", format!("parameter \"{}\" requires a Boolean value", self.name))
-            }),
+            VarKind::Bool => {
+                parse_bool(&one).map(|b| if b { "on" } else { "off" }.to_owned()).ok_or_else(|| {
+                    AdapterError::new(
+                        "22023",
+                        format!("parameter \"{}\" requires a Boolean value", self.name),
+                    )
+                })
+            }
             VarKind::Int(least, greatest) => {
                 let n: i64 = one.trim().parse().map_err(|_| invalid())?;
                 if (least..=greatest).contains(&n) {
@@ -154,24 +233,31 @@ impl VarDef {
                 }
                 Err(AdapterError::new(
                     "22023",
-                    format!("{n} is outside the valid range for parameter \"{}\" ({least} .. {greatest})", self.name),
+                    format!(
+                        "{n} is outside the valid range for parameter \"{}\" ({least} .. {greatest})",
+                        self.name
+                    ),
                 ))
             }
             VarKind::Duration => parse_duration_ms(&one).map(|ms| ms.to_string()).ok_or_else(|| {
-                invalid().with_hint("Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".")
+                invalid().with_hint(
+                    "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\".",
+                )
             }),
             VarKind::Bytes => parse_bytes(&one).map(|b| b.to_string()).ok_or_else(|| {
-                invalid().with_hint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")
+                invalid().with_hint(
+                    "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".",
+                )
             }),
             VarKind::Enum(allowed) => {
                 let found = allowed.iter().find(|a| fold(a) == fold(&one));
-                found.map(|a| if *a == "UTF-8" { "UTF8".to_owned() } else { (*a).to_owned() }).ok_or_else(|| {
-                    invalid().with_hint(format!("Available values: {}.", allowed.join(", ")))
-                })
+                found
+                    .map(|a| if *a == "UTF-8" { "UTF8".to_owned() } else { (*a).to_owned() })
+                    .ok_or_else(|| invalid().with_hint(format!("Available values: {}.", allowed.join(", "))))
             }
-            VarKind::TimeZone => {
-                hw_repr::adt::timezone::TimeZone::parse_setting(&one).map(|_| one.clone()).map_err(|_| invalid())
-            }
+            VarKind::TimeZone => hw_repr::adt::timezone::TimeZone::parse_setting(&one)
+                .map(|_| one.clone())
+                .map_err(|_| invalid()),
         }
     }
 }
@@ -260,8 +346,11 @@ impl SessionVars {
     pub fn set(&mut self, name: &str, values: Option<&[String]>, local: bool) -> Result<(), AdapterError> {
         let def = lookup(name).ok_or_else(|| unknown(name))?;
         if def.system_only {
-            return Err(AdapterError::new("55P02", format!("parameter \"{}\" cannot be changed now", def.name))
-                .with_hint("It is set for the whole system with ALTER SYSTEM SET."));
+            return Err(AdapterError::new(
+                "55P02",
+                format!("parameter \"{}\" cannot be changed now", def.name),
+            )
+            .with_hint("It is set for the whole system with ALTER SYSTEM SET."));
         }
         let value = match values {
             Some(values) => Some(def.normalize(values)?),

@@ -160,4 +160,3 @@ pub struct MySqlIngest {
     /// Whether it is taken as text (TEXT COLUMNS).
     pub as_text: bool,
 }
-

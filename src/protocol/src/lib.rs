@@ -17,4 +17,4 @@
 pub mod command;
 pub mod transport;
 
-pub use command::{Command, Response, SourceStatus, SourceStatusUpdate, SourceStatistics, SubscribeBatch};
+pub use command::{Command, Response, SourceStatistics, SourceStatus, SourceStatusUpdate, SubscribeBatch};

@@ -68,14 +68,21 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let (ready_tx, ready) = watch::channel(false);
     let (client_tx, client_rx) = watch::channel(None::<Client>);
-    let config = HttpConfig { client: client_rx, metrics: metrics.clone(), readiness: ready, shutdown: shutdown.clone() };
+    let config = HttpConfig {
+        client: client_rx,
+        metrics: metrics.clone(),
+        readiness: ready,
+        shutdown: shutdown.clone(),
+    };
     let http_task = hw_base::task::spawn("http", serve_http(http, config));
 
     let client = start_environment(&args, &data_dir, &metrics, &shutdown).await?;
     client_tx.send_replace(Some(client.clone()));
-    let sql_config = |internal| SqlServerConfig { internal, metrics: metrics.clone(), shutdown: shutdown.clone() };
+    let sql_config =
+        |internal| SqlServerConfig { internal, metrics: metrics.clone(), shutdown: shutdown.clone() };
     let sql_task = hw_base::task::spawn("sql", serve_sql(sql, client.clone(), sql_config(false)));
-    let internal_task = hw_base::task::spawn("internal-sql", serve_sql(internal_sql, client.clone(), sql_config(true)));
+    let internal_task =
+        hw_base::task::spawn("internal-sql", serve_sql(internal_sql, client.clone(), sql_config(true)));
     ready_tx.send_replace(true);
     tracing::info!(
         sql = %args.sql_listen_addr,
@@ -160,7 +167,8 @@ async fn start_environment(
 
 async fn signalled() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

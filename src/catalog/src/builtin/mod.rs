@@ -99,7 +99,15 @@ pub(crate) fn load(
             hw_expr::HirScalarExpr::Literal(null, t.scalar_type.clone().nullable(true))
         });
         let definition = TableDefinition { defaults: nulls.collect(), desc, source: None, temporary: false };
-        add(state, table.id, table.schema, table.name, ItemDefinition::Table(definition), BTreeSet::new(), "");
+        add(
+            state,
+            table.id,
+            table.schema,
+            table.name,
+            ItemDefinition::Table(definition),
+            BTreeSet::new(),
+            "",
+        );
         let key = GlobalId::System(table.id).to_string();
         let known = shards.get(&key).and_then(|s| Uuid::parse_str(&s.shard).ok());
         let shard = known.unwrap_or_else(|| {
@@ -175,7 +183,9 @@ fn load_schemas(state: &mut CatalogState) {
 }
 
 fn load_roles(state: &mut CatalogState) {
-    for (id, name, oid) in [(MZ_SYSTEM_ROLE_ID, "mz_system", 16_610), (MZ_SUPPORT_ROLE_ID, "mz_support", 16_611)] {
+    for (id, name, oid) in
+        [(MZ_SYSTEM_ROLE_ID, "mz_system", 16_610), (MZ_SUPPORT_ROLE_ID, "mz_support", 16_611)]
+    {
         let role = Role { name: name.into(), options: BTreeMap::new(), oid };
         state.roles.insert(id, Arc::new(role));
     }
@@ -186,7 +196,11 @@ fn load_clusters(state: &mut CatalogState) {
     let size = smallest.map(|(name, _)| name.clone()).unwrap_or_default();
     // The system role's cluster has a replica only when someone gives it one: it costs memory.
     let clusters = [
-        (MZ_CATALOG_SERVER_CLUSTER_ID, "mz_catalog_server", vec![(ReplicaId::System(1), "r1".to_owned(), size.clone())]),
+        (
+            MZ_CATALOG_SERVER_CLUSTER_ID,
+            "mz_catalog_server",
+            vec![(ReplicaId::System(1), "r1".to_owned(), size.clone())],
+        ),
         (MZ_SYSTEM_CLUSTER_ID, "mz_system", vec![]),
     ];
     for (id, name, replicas) in clusters {

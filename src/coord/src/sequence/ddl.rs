@@ -60,7 +60,11 @@ impl Coordinator {
         self.catalog.transact(ops).await.map_err(catalog_error)
     }
 
-    async fn ddl(&mut self, session: &mut Session, plan: Plan) -> Result<(String, Vec<BuiltinUpdate>), AdapterError> {
+    async fn ddl(
+        &mut self,
+        session: &mut Session,
+        plan: Plan,
+    ) -> Result<(String, Vec<BuiltinUpdate>), AdapterError> {
         let owner = session.role;
         match plan {
             Plan::CreateDatabase { name, if_not_exists } => {
@@ -80,8 +84,11 @@ impl Coordinator {
                 let current = clusters.iter().filter(|c| matches!(c.id, ClusterId::User(_))).count();
                 self.check_limit("cluster", "max_clusters", current, 1)?;
                 let id = self.catalog.allocate_cluster_id();
-                let mut ops = vec![Op::CreateCluster { id, name, owner, size: size.clone(), replication_factor }];
-                let managed = size.iter().flat_map(|s| (1..=replication_factor).map(move |n| (format!("r{n}"), s.clone())));
+                let mut ops =
+                    vec![Op::CreateCluster { id, name, owner, size: size.clone(), replication_factor }];
+                let managed = size
+                    .iter()
+                    .flat_map(|s| (1..=replication_factor).map(move |n| (format!("r{n}"), s.clone())));
                 let replicas: Vec<(String, String)> = managed.chain(replicas).collect();
                 let mut made = Vec::new();
                 for (name, size) in replicas {
@@ -105,7 +112,8 @@ impl Coordinator {
             Plan::CreateClusterReplica { cluster, name, size } => {
                 let workers = self.workers_of_size(&size)?;
                 let id = self.catalog.allocate_replica_id(false);
-                let updates = self.transact(vec![Op::CreateReplica { cluster, id, name, size, owner }]).await?;
+                let updates =
+                    self.transact(vec![Op::CreateReplica { cluster, id, name, size, owner }]).await?;
                 self.controller.create_replica(cluster, id, workers);
                 self.system.replica_created(id);
                 Ok(("CREATE CLUSTER REPLICA".into(), updates))
@@ -139,7 +147,9 @@ impl Coordinator {
                 let updates = self.drop_objects(plan.objects).await?;
                 Ok((plan.tag.to_owned(), updates))
             }
-            Plan::Rename { object, to } => Ok((alter_tag(object), self.transact(vec![Op::Rename { object, to }]).await?)),
+            Plan::Rename { object, to } => {
+                Ok((alter_tag(object), self.transact(vec![Op::Rename { object, to }]).await?))
+            }
             Plan::Swap { a, b } => Ok((alter_tag(a), self.transact(vec![Op::Swap { a, b }]).await?)),
             Plan::SetSchema { id, schema } => {
                 Ok((alter_tag(ObjectId::Item(id)), self.transact(vec![Op::SetSchema { id, schema }]).await?))
@@ -303,7 +313,9 @@ impl Coordinator {
     /// Registers an item's durable collection.
     pub(crate) async fn add_shard(&mut self, id: GlobalId) -> Result<(), AdapterError> {
         let state = self.catalog.state();
-        let (Some(shard), Some(item)) = (state.shard(id), hw_sql::Catalog::item(&*state, id)) else { return Ok(()) };
+        let (Some(shard), Some(item)) = (state.shard(id), hw_sql::Catalog::item(&*state, id)) else {
+            return Ok(());
+        };
         let Some(desc) = item.desc() else { return Ok(()) };
         let shard = ShardId::from(shard);
         let written_here = is_written_here(&item.definition);
@@ -413,13 +425,15 @@ impl Coordinator {
         cluster: ClusterId,
         size: Option<String>,
         replication_factor: Option<u32>,
-    ) -> Result<(Vec<BuiltinUpdate>, (String, u32, Vec<(ReplicaId, String)>, Vec<ReplicaId>)), AdapterError> {
+    ) -> Result<(Vec<BuiltinUpdate>, (String, u32, Vec<(ReplicaId, String)>, Vec<ReplicaId>)), AdapterError>
+    {
         let state = self.catalog.state();
         let info = hw_sql::Catalog::cluster(&*state, cluster)
             .ok_or_else(|| AdapterError::new("42704", "the cluster does not exist"))?;
-        let current = info.size.clone().ok_or_else(|| {
-            AdapterError::new("0A000", format!("cluster \"{}\" is not managed", info.name))
-        })?;
+        let current = info
+            .size
+            .clone()
+            .ok_or_else(|| AdapterError::new("0A000", format!("cluster \"{}\" is not managed", info.name)))?;
         let new_size = size.unwrap_or_else(|| current.clone());
         let factor = replication_factor.unwrap_or(info.replication_factor);
         let workers = self.workers_of_size(&new_size)?;
@@ -433,7 +447,13 @@ impl Coordinator {
             let name = format!("r{}", n + 1);
             let taken = info.replicas.iter().any(|(_, other, _)| *other == name);
             let first_name = if taken { format!("{name}-pending") } else { name.clone() };
-            ops.push(Op::CreateReplica { cluster, id, name: first_name, size: new_size.clone(), owner: session.role });
+            ops.push(Op::CreateReplica {
+                cluster,
+                id,
+                name: first_name,
+                size: new_size.clone(),
+                owner: session.role,
+            });
             new.push((id, name));
         }
         let updates = self.transact(ops).await?;
@@ -448,7 +468,8 @@ impl Coordinator {
     pub(crate) async fn check_alters(&mut self) {
         let mut waiting = Vec::new();
         for alter in std::mem::take(&mut self.pending_alters) {
-            let hydrated = alter.new.iter().all(|(id, _)| self.controller.replica_hydrated(alter.cluster, *id));
+            let hydrated =
+                alter.new.iter().all(|(id, _)| self.controller.replica_hydrated(alter.cluster, *id));
             if hydrated {
                 self.finish_alter(alter).await;
             } else if alter.ctx.session.cancel.is_cancelled() {
@@ -482,7 +503,8 @@ impl Coordinator {
     }
 
     async fn undo_alter(&mut self, alter: PendingAlter) {
-        let objects: Vec<ObjectId> = alter.new.iter().map(|(id, _)| ObjectId::Replica(alter.cluster, *id)).collect();
+        let objects: Vec<ObjectId> =
+            alter.new.iter().map(|(id, _)| ObjectId::Replica(alter.cluster, *id)).collect();
         if let Ok(updates) = self.drop_objects(objects).await {
             self.write(group(updates), None);
         }
@@ -527,7 +549,9 @@ fn lenient(
 ) -> Result<Vec<BuiltinUpdate>, AdapterError> {
     match result {
         Err(e) if if_not_exists && e.message.ends_with("already exists") => {
-            session.notices.push(Notice { sqlstate: "42710", ..Notice::notice(format!("{}, skipping", e.message)) });
+            session
+                .notices
+                .push(Notice { sqlstate: "42710", ..Notice::notice(format!("{}, skipping", e.message)) });
             Ok(vec![])
         }
         other => other,

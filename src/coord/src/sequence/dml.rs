@@ -47,13 +47,21 @@ impl Coordinator {
         Ok((item.name.item.clone(), desc.clone()))
     }
 
-    fn lower_returning(&self, session: &Session, plan: Option<ReturningPlan>) -> Result<Option<Returning>, AdapterError> {
+    fn lower_returning(
+        &self,
+        session: &Session,
+        plan: Option<ReturningPlan>,
+    ) -> Result<Option<Returning>, AdapterError> {
         let Some(plan) = plan else { return Ok(None) };
         let exprs = self.lower_scalars(session, plan.exprs)?;
         Ok(Some(Returning { exprs, desc: plan.desc }))
     }
 
-    fn lower_scalars(&self, session: &Session, exprs: Vec<HirScalarExpr>) -> Result<Vec<MirScalarExpr>, AdapterError> {
+    fn lower_scalars(
+        &self,
+        session: &Session,
+        exprs: Vec<HirScalarExpr>,
+    ) -> Result<Vec<MirScalarExpr>, AdapterError> {
         let lower = |e| {
             let mut scalar = hw_sql::lowering::lower_scalar(e)?;
             self.replace_in_scalar(session, &mut scalar);
@@ -71,10 +79,11 @@ impl Coordinator {
         params: Row,
     ) {
         let planned = self.plan_affected(&mut ctx.session, table, source, &params);
-        let (select, returning) = match planned.and_then(|s| Ok((s, self.lower_returning(&ctx.session, returning)?))) {
-            Ok(planned) => planned,
-            Err(e) => return ctx.retire(Err(e)),
-        };
+        let (select, returning) =
+            match planned.and_then(|s| Ok((s, self.lower_returning(&ctx.session, returning)?))) {
+                Ok(planned) => planned,
+                Err(e) => return ctx.retire(Err(e)),
+            };
         match select {
             SourceRows::Known(rows) => {
                 let result = self.buffer_insert(&mut ctx.session, table, rows, returning.as_ref());
@@ -161,7 +170,13 @@ impl Coordinator {
         Ok(response)
     }
 
-    pub(crate) fn sequence_copy_from(&mut self, ctx: ExecuteContext, table: GlobalId, columns: Vec<usize>, format: CopyFormat) {
+    pub(crate) fn sequence_copy_from(
+        &mut self,
+        ctx: ExecuteContext,
+        table: GlobalId,
+        columns: Vec<usize>,
+        format: CopyFormat,
+    ) {
         let result = self.table_desc(table).map(|(_, desc)| {
             let desc = columns.iter().fold(RelationDesc::empty(), |d, c| {
                 d.with_column(desc.names()[*c].clone(), desc.typ().column_types[*c].clone())
@@ -290,7 +305,9 @@ fn check_not_null(table: &str, desc: &RelationDesc, row: &Row) -> Result<(), Ada
             }
             return Err(AdapterError::new(
                 "23502",
-                format!("null value in column \"{name}\" of relation \"{table}\" violates not-null constraint"),
+                format!(
+                    "null value in column \"{name}\" of relation \"{table}\" violates not-null constraint"
+                ),
             )
             .with_detail(format!("Failing row contains ({}).", text.join(", "))));
         }
@@ -333,7 +350,9 @@ fn changes_of(
 }
 
 fn response(tag: &str, rows: &[Row], returning: Option<&Returning>) -> Result<ExecuteResponse, AdapterError> {
-    let Some(returning) = returning else { return Ok(ExecuteResponse::Done(format!("{tag} {}", rows.len()))) };
+    let Some(returning) = returning else {
+        return Ok(ExecuteResponse::Done(format!("{tag} {}", rows.len())));
+    };
     let arena = RowArena::new();
     let mut out = Vec::with_capacity(rows.len());
     for row in rows {
@@ -342,5 +361,11 @@ fn response(tag: &str, rows: &[Row], returning: Option<&Returning>) -> Result<Ex
         out.push(Row::pack_slice(&values?));
     }
     let desc = returning.desc.clone();
-    Ok(ExecuteResponse::Rows { desc, rows: RowStream::ready(out), tag: tag.to_owned(), bare_tag: false, live: false })
+    Ok(ExecuteResponse::Rows {
+        desc,
+        rows: RowStream::ready(out),
+        tag: tag.to_owned(),
+        bare_tag: false,
+        live: false,
+    })
 }

@@ -66,8 +66,14 @@ impl Coordinator {
         let catalog = self.session_catalog(session);
         let info = session.info();
         let scx = StatementContext::new(&catalog, &info, &statement.extensions).with_params(params);
-        let desc = hw_sql::statement::describe(&scx, &statement.statement).map_err(|e| placed(e, &statement))?;
-        Ok(PreparedStatement { result: desc.result, params: desc.params, statement: Some(statement), catalog_revision })
+        let desc =
+            hw_sql::statement::describe(&scx, &statement.statement).map_err(|e| placed(e, &statement))?;
+        Ok(PreparedStatement {
+            result: desc.result,
+            params: desc.params,
+            statement: Some(statement),
+            catalog_revision,
+        })
     }
 
     /// Executes a portal.
@@ -86,7 +92,9 @@ impl Coordinator {
         ctx.session.transaction_mut(now).statements += 1;
         match self.plan_with_purification(&ctx.session, statement, &portal) {
             Ok(Planned::Plan(plan)) => self.sequence(ctx, *plan, portal.params).await,
-            Ok(Planned::Purify(request, connection)) => self.purify(ctx, statement.clone(), *request, connection),
+            Ok(Planned::Purify(request, connection)) => {
+                self.purify(ctx, statement.clone(), *request, connection)
+            }
             Err(e) => ctx.retire(Err(e)),
         }
     }
@@ -139,8 +147,12 @@ impl Coordinator {
             },
             Plan::Subscribe(subscribe) => self.sequence_subscribe(ctx, subscribe, None),
             Plan::Explain(explain) => self.sequence_explain(ctx, explain, params),
-            Plan::ConstantRows { desc, rows, tag } => ctx.retire(Ok(super::settings::constant_rows(desc, rows, tag))),
-            Plan::Insert { table, source, returning } => self.sequence_insert(ctx, table, source, returning, params),
+            Plan::ConstantRows { desc, rows, tag } => {
+                ctx.retire(Ok(super::settings::constant_rows(desc, rows, tag)))
+            }
+            Plan::Insert { table, source, returning } => {
+                self.sequence_insert(ctx, table, source, returning, params)
+            }
             Plan::Mutate { table, selection, assignments, returning } => {
                 self.sequence_mutate(ctx, table, selection, assignments, returning, params);
             }
@@ -235,7 +247,9 @@ fn check_transaction(session: &mut Session, class: Class) -> Result<(), AdapterE
         (Class::Single, _) if transaction.explicit => {
             Err(AdapterError::new("25001", "this statement cannot run inside a transaction block"))
         }
-        (Class::Single, TransactionOps::Reads { .. } | TransactionOps::Writes(_)) if alone => mixed("read-only or write-only"),
+        (Class::Single, TransactionOps::Reads { .. } | TransactionOps::Writes(_)) if alone => {
+            mixed("read-only or write-only")
+        }
         (Class::Single, _) => {
             transaction.ops = TransactionOps::Single;
             Ok(())

@@ -18,7 +18,12 @@ impl Coordinator {
         ctx.retire(result);
     }
 
-    fn explain(&mut self, ctx: &ExecuteContext, plan: ExplainPlan, params: &Row) -> Result<String, AdapterError> {
+    fn explain(
+        &mut self,
+        ctx: &ExecuteContext,
+        plan: ExplainPlan,
+        params: &Row,
+    ) -> Result<String, AdapterError> {
         let names = self.object_names();
         let (hir, cluster, finishing) = match &plan.target {
             ExplainTarget::Select(SelectPlan { expr, finishing, .. }) => {
@@ -42,7 +47,8 @@ impl Coordinator {
         }
         self.replace_context_functions(&ctx.session, &mut mir);
         if plan.stage == ExplainStage::LocallyOptimized {
-            let local = hw_optimizer::optimize_local(mir).map_err(|e| AdapterError::internal(e.to_string()))?;
+            let local =
+                hw_optimizer::optimize_local(mir).map_err(|e| AdapterError::internal(e.to_string()))?;
             return Ok(hw_optimizer::explain_mir(local.expr(), &names, &options));
         }
         let cluster = match cluster {
@@ -59,8 +65,17 @@ impl Coordinator {
                 let context = crate::dataflow::ClusterContext { state, coord: self, cluster };
                 let mut finishing = finishing;
                 let physical = stage == ExplainStage::Physical;
-                hw_optimizer::explain_peek(mir, views, &context, &mut finishing, ids, physical, &names, &options)
-                    .map_err(|e| AdapterError::internal(e.to_string()))
+                hw_optimizer::explain_peek(
+                    mir,
+                    views,
+                    &context,
+                    &mut finishing,
+                    ids,
+                    physical,
+                    &names,
+                    &options,
+                )
+                .map_err(|e| AdapterError::internal(e.to_string()))
             }
         }
     }
@@ -76,11 +91,22 @@ impl Coordinator {
         let inputs = peek_inputs(&plan);
         let mut out = String::new();
         out.push_str(&format!("     oracle read timestamp: {:>13}\n", self.oracle.read_ts()));
-        out.push_str(&format!("least valid read (since): {:>13}\n", self.controller.least_valid_read(&inputs)));
-        out.push_str(&format!("      complete (upper - 1): {:>13}\n", self.controller.least_upper(&inputs).saturating_sub(1)));
+        out.push_str(&format!(
+            "least valid read (since): {:>13}\n",
+            self.controller.least_valid_read(&inputs)
+        ));
+        out.push_str(&format!(
+            "      complete (upper - 1): {:>13}\n",
+            self.controller.least_upper(&inputs).saturating_sub(1)
+        ));
         for id in inputs {
             if let Some(f) = self.controller.frontiers(id) {
-                out.push_str(&format!("\nsource {} ({id}):\n  read frontier: {:>13}\n write frontier: {:>13}\n", names(id), f.since, f.upper));
+                out.push_str(&format!(
+                    "\nsource {} ({id}):\n  read frontier: {:>13}\n write frontier: {:>13}\n",
+                    names(id),
+                    f.since,
+                    f.upper
+                ));
             }
         }
         Ok(out)
@@ -95,16 +121,23 @@ impl Coordinator {
 
 type Explained = (hw_expr::HirRelationExpr, Option<hw_repr::ClusterId>, Option<RowSetFinishing>);
 
-fn explained(state: &hw_catalog::CatalogState, definition: &ItemDefinition) -> Result<Explained, AdapterError> {
+fn explained(
+    state: &hw_catalog::CatalogState,
+    definition: &ItemDefinition,
+) -> Result<Explained, AdapterError> {
     match definition {
         ItemDefinition::View(v) => Ok((v.expr.clone(), None, None)),
         ItemDefinition::MaterializedView(v) => Ok((v.expr.clone(), Some(v.cluster), None)),
         ItemDefinition::Index(i) => {
-            let on = hw_sql::Catalog::item(state, i.on).ok_or_else(|| AdapterError::internal("index on nothing"))?;
+            let on = hw_sql::Catalog::item(state, i.on)
+                .ok_or_else(|| AdapterError::internal("index on nothing"))?;
             let typ = on.desc().map(|d| d.typ().clone()).unwrap_or_default();
             let get = hw_expr::HirRelationExpr::Get { id: hw_expr::Id::Global(i.on), typ };
             Ok((get, Some(i.cluster), None))
         }
-        _ => Err(AdapterError::new("42809", "only views, materialized views, indexes and queries can be explained")),
+        _ => Err(AdapterError::new(
+            "42809",
+            "only views, materialized views, indexes and queries can be explained",
+        )),
     }
 }

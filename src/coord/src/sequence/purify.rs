@@ -31,7 +31,10 @@ impl Coordinator {
         self.resolve_connection(connection)
     }
 
-    pub(crate) fn resolve_connection(&self, connection: &ConnectionDefinition) -> Result<MySqlConnection, AdapterError> {
+    pub(crate) fn resolve_connection(
+        &self,
+        connection: &ConnectionDefinition,
+    ) -> Result<MySqlConnection, AdapterError> {
         let ConnectionDefinition::MySql {
             host,
             port,
@@ -62,7 +65,8 @@ impl Coordinator {
 
     fn secret_text(&self, id: GlobalId) -> Result<String, AdapterError> {
         let bytes = self.catalog.secret(id).map_err(super::ddl::catalog_error)?;
-        String::from_utf8(bytes).map_err(|_| AdapterError::new("22021", "the secret's value is not valid UTF-8"))
+        String::from_utf8(bytes)
+            .map_err(|_| AdapterError::new("22021", "the secret's value is not valid UTF-8"))
     }
 
     /// Asks upstream.

@@ -7,7 +7,9 @@ use hw_expr::{MapFilterProject, MirRelationExpr, MirScalarExpr, RowSetFinishing,
 use hw_optimizer::PeekPlan;
 use hw_plan::peek::PeekResponse;
 use hw_plan::{DataflowDescription, Peek, PeekTarget};
-use hw_repr::{ClusterId, Datum, Diff, GlobalId, RelationDesc, Row, RowArena, ScalarType, Timestamp, compare_rows_by};
+use hw_repr::{
+    ClusterId, Datum, Diff, GlobalId, RelationDesc, Row, RowArena, ScalarType, Timestamp, compare_rows_by,
+};
 use hw_sql::plan::{CopyFormat, QueryWhen, SelectPlan};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +58,9 @@ impl Coordinator {
                     bare_tag: false,
                     live: false,
                 },
-                Some(format) => ExecuteResponse::CopyOut { desc, rows: RowStream::ready(rows), format, live: false },
+                Some(format) => {
+                    ExecuteResponse::CopyOut { desc, rows: RowStream::ready(rows), format, live: false }
+                }
             });
             ctx.retire(response);
         });
@@ -96,7 +100,11 @@ impl Coordinator {
     }
 
     /// The cluster on which a query runs: queries of system relations only go to the system's own.
-    pub(crate) fn read_cluster(&self, session: &Session, mir: &MirRelationExpr) -> Result<ClusterId, AdapterError> {
+    pub(crate) fn read_cluster(
+        &self,
+        session: &Session,
+        mir: &MirRelationExpr,
+    ) -> Result<ClusterId, AdapterError> {
         let leaves = self.durable_leaves(mir.global_gets());
         let auto = session.vars.get("auto_route_catalog_queries") == Some("on");
         if (auto && self.is_system_only(&leaves)) || leaves.is_empty() {
@@ -112,8 +120,13 @@ impl Coordinator {
         let cluster = hw_sql::Catalog::cluster_by_name(&*state, name)
             .ok_or_else(|| AdapterError::new("42704", format!("unknown cluster '{name}'")))?;
         if cluster.replicas.is_empty() {
-            return Err(AdapterError::new("55000", format!("CLUSTER \"{name}\" has no replicas available to service request"))
-                .with_hint("Use CREATE CLUSTER REPLICA or ALTER CLUSTER … SET (REPLICATION FACTOR …) to add one."));
+            return Err(AdapterError::new(
+                "55000",
+                format!("CLUSTER \"{name}\" has no replicas available to service request"),
+            )
+            .with_hint(
+                "Use CREATE CLUSTER REPLICA or ALTER CLUSTER … SET (REPLICATION FACTOR …) to add one.",
+            ));
         }
         Ok(cluster.id)
     }
@@ -130,7 +143,8 @@ impl Coordinator {
             QueryWhen::AtTimestamp(e) => When::At(self.eval_timestamp(session, e)?),
             QueryWhen::AtLeastTimestamp(e) => When::AtLeast(self.eval_timestamp(session, e)?),
         };
-        let isolation = Isolation::from_setting(session.vars.get("transaction_isolation").unwrap_or_default());
+        let isolation =
+            Isolation::from_setting(session.vars.get("transaction_isolation").unwrap_or_default());
         let explicit = session.transaction.as_ref().is_some_and(|t| t.explicit);
         if explicit && when == When::Immediately {
             return self.transaction_timestamp(session, cluster, inputs, isolation);
@@ -166,13 +180,18 @@ impl Coordinator {
                 None => Ok(*ts),
                 Some(id) => {
                     let state = self.catalog.state();
-                    let name = hw_sql::Catalog::item(&*state, *id).map_or(id.to_string(), |i| i.name.to_string());
+                    let name =
+                        hw_sql::Catalog::item(&*state, *id).map_or(id.to_string(), |i| i.name.to_string());
                     Err(AdapterError::new(
                         "25000",
                         "transactions can only reference objects in the same timedomain",
                     )
-                    .with_detail(format!("{name} is not among what the transaction's first query made readable."))
-                    .with_hint("The first query of a transaction must touch every schema that the others read."))
+                    .with_detail(format!(
+                        "{name} is not among what the transaction's first query made readable."
+                    ))
+                    .with_hint(
+                        "The first query of a transaction must touch every schema that the others read.",
+                    ))
                 }
             };
         }
@@ -198,7 +217,8 @@ impl Coordinator {
         for item in state.items().filter(|i| schemas.contains(&i.schema_id)) {
             // What has no contents yet would make the whole transaction wait for it.
             let readable = self.controller.frontiers(item.id).is_some_and(|f| f.upper > 0);
-            let here = item.definition.cluster().is_none_or(|c| c == cluster) || self.controller.shard(item.id).is_some();
+            let here = item.definition.cluster().is_none_or(|c| c == cluster)
+                || self.controller.shard(item.id).is_some();
             if readable && here {
                 ids.insert(item.id);
             }
@@ -207,7 +227,11 @@ impl Coordinator {
     }
 
     /// Evaluates the time of AS OF.
-    pub(crate) fn eval_timestamp(&self, session: &Session, expr: &MirScalarExpr) -> Result<Timestamp, AdapterError> {
+    pub(crate) fn eval_timestamp(
+        &self,
+        session: &Session,
+        expr: &MirScalarExpr,
+    ) -> Result<Timestamp, AdapterError> {
         let mut expr = expr.clone();
         self.replace_in_scalar(session, &mut expr);
         let arena = RowArena::new();
@@ -219,7 +243,9 @@ impl Coordinator {
             Datum::UInt64(t) => Ok(t),
             Datum::Numeric(n) => n.0.to_standard_notation_string().parse().map_err(|_| invalid()),
             Datum::TimestampTz(t) | Datum::Timestamp(t) => {
-                let us = t.0.checked_add(hw_repr::adt::CivilTimestamp::UNIX_EPOCH_OFFSET_US).ok_or_else(invalid)?;
+                let us =
+                    t.0.checked_add(hw_repr::adt::CivilTimestamp::UNIX_EPOCH_OFFSET_US)
+                        .ok_or_else(invalid)?;
                 u64::try_from(us / 1000).map_err(|_| invalid())
             }
             _ => Err(invalid()),
@@ -251,7 +277,9 @@ impl Coordinator {
         let max_result_bytes = self.max_result_bytes(&ctx.session);
         let uuid = Uuid::new_v4();
         let (peek, transient) = match plan {
-            PeekPlan::Constant(_) => return on_rows(ctx, Err(AdapterError::internal("a constant needs no peek"))),
+            PeekPlan::Constant(_) => {
+                return on_rows(ctx, Err(AdapterError::internal("a constant needs no peek")));
+            }
             PeekPlan::FastPath { target, literal_keys, mut mfp } => {
                 replace_mz_now(&mut mfp, timestamp);
                 let finishing = finishing.clone();
@@ -265,7 +293,8 @@ impl Coordinator {
                 self.controller.create_dataflow(cluster, *dataflow);
                 let target = PeekTarget::Index { id: index, desc, key };
                 let (mfp, finishing) = (MapFilterProject::new(arity), finishing.clone());
-                let peek = Peek { uuid, target, literal_keys: None, timestamp, mfp, finishing, max_result_bytes };
+                let peek =
+                    Peek { uuid, target, literal_keys: None, timestamp, mfp, finishing, max_result_bytes };
                 (peek, Some(index))
             }
         };
@@ -315,7 +344,8 @@ impl Coordinator {
         use UnmaterializableFunc as F;
         let text = |s: &str, typ: ScalarType| MirScalarExpr::literal(Datum::String(s), typ);
         let time = |ms: u64| {
-            let t = hw_repr::adt::CivilTimestamp::from_unix_ms(ms as i64).unwrap_or(hw_repr::adt::CivilTimestamp(0));
+            let t = hw_repr::adt::CivilTimestamp::from_unix_ms(ms as i64)
+                .unwrap_or(hw_repr::adt::CivilTimestamp(0));
             MirScalarExpr::literal(Datum::TimestampTz(t), ScalarType::TIMESTAMPTZ)
         };
         let get = |name: &str| session.vars.get(name).unwrap_or_default().to_owned();
@@ -343,7 +373,9 @@ impl Coordinator {
                 Some(v) => text(v, ScalarType::String),
                 None => MirScalarExpr::null(ScalarType::String),
             },
-            F::PgBackendPid => MirScalarExpr::literal(Datum::Int32(session.conn_id as i32), ScalarType::Int32),
+            F::PgBackendPid => {
+                MirScalarExpr::literal(Datum::Int32(session.conn_id as i32), ScalarType::Int32)
+            }
             F::EnvironmentId => text("headwater", ScalarType::String),
             F::MzVersion => text(&get("mz_version"), ScalarType::String),
             F::Version => {
@@ -370,9 +402,9 @@ pub(crate) fn statement_timeout_of(session: &Session) -> Option<Duration> {
 pub(crate) fn peek_inputs(plan: &PeekPlan) -> BTreeSet<GlobalId> {
     match plan {
         PeekPlan::Constant(_) => BTreeSet::new(),
-        PeekPlan::FastPath { target: PeekTarget::Index { id, .. } | PeekTarget::Shard { id, .. }, .. } => {
-            BTreeSet::from([*id])
-        }
+        PeekPlan::FastPath {
+            target: PeekTarget::Index { id, .. } | PeekTarget::Shard { id, .. }, ..
+        } => BTreeSet::from([*id]),
         PeekPlan::SlowPath { dataflow, .. } => DataflowDescription::import_ids(dataflow).collect(),
     }
 }
@@ -419,7 +451,8 @@ async fn await_peek(
 fn constant_rows(rows: Vec<(Row, Diff)>, finishing: &RowSetFinishing) -> Result<Vec<Row>, AdapterError> {
     let mut counted = Vec::with_capacity(rows.len());
     for (row, diff) in rows {
-        let n = u64::try_from(diff).map_err(|_| AdapterError::from(hw_expr::EvalError::NegativeMultiplicity))?;
+        let n =
+            u64::try_from(diff).map_err(|_| AdapterError::from(hw_expr::EvalError::NegativeMultiplicity))?;
         counted.push((row, n));
     }
     Ok(finish(counted, finishing))

@@ -16,7 +16,13 @@ use crate::vars;
 
 /// Rows that are there already.
 pub(crate) fn constant_rows(desc: RelationDesc, rows: Vec<Row>, tag: &str) -> ExecuteResponse {
-    ExecuteResponse::Rows { desc, rows: RowStream::ready(rows), tag: tag.to_owned(), bare_tag: true, live: false }
+    ExecuteResponse::Rows {
+        desc,
+        rows: RowStream::ready(rows),
+        tag: tag.to_owned(),
+        bare_tag: true,
+        live: false,
+    }
 }
 
 fn done(tag: &str) -> Result<ExecuteResponse, AdapterError> {
@@ -42,9 +48,11 @@ impl Coordinator {
             Plan::ShowVariable(name) => {
                 let def = vars::lookup(&name).ok_or_else(|| vars::unknown(&name))?;
                 let state = self.catalog.state();
-                let system = def.system_only.then(|| hw_sql::Catalog::system_parameter(&*state, def.name)).flatten();
+                let system =
+                    def.system_only.then(|| hw_sql::Catalog::system_parameter(&*state, def.name)).flatten();
                 let value = system.or_else(|| session.vars.get(&name).map(str::to_owned)).unwrap_or_default();
-                let desc = RelationDesc::empty().with_column(def.name.to_lowercase(), ScalarType::String.nullable(false));
+                let desc = RelationDesc::empty()
+                    .with_column(def.name.to_lowercase(), ScalarType::String.nullable(false));
                 Ok(constant_rows(desc, vec![Row::pack_slice(&[Datum::String(&value)])], "SHOW"))
             }
             Plan::ShowAll => {
@@ -70,7 +78,10 @@ impl Coordinator {
             }
             Plan::Prepare { name, sql, types } => {
                 if session.prepared.contains_key(&name) {
-                    return Err(AdapterError::new("42P05", format!("prepared statement \"{name}\" already exists")));
+                    return Err(AdapterError::new(
+                        "42P05",
+                        format!("prepared statement \"{name}\" already exists"),
+                    ));
                 }
                 let statement = hw_sql::parser::parse(&sql)?.into_iter().next();
                 let prepared = self.prepare(session, statement, types.into_iter().map(Some).collect())?;
@@ -83,7 +94,9 @@ impl Coordinator {
             }
             Plan::Deallocate(Some(name)) => match session.prepared.remove(&name) {
                 Some(_) => done("DEALLOCATE"),
-                None => Err(AdapterError::new("26000", format!("prepared statement \"{name}\" does not exist"))),
+                None => {
+                    Err(AdapterError::new("26000", format!("prepared statement \"{name}\" does not exist")))
+                }
             },
             Plan::Close(None) => {
                 session.cursors.clear();
@@ -108,12 +121,24 @@ impl Coordinator {
         }
     }
 
-    pub(crate) async fn sequence_execute(&mut self, ctx: ExecuteContext, name: String, params: Vec<HirScalarExpr>) {
+    pub(crate) async fn sequence_execute(
+        &mut self,
+        ctx: ExecuteContext,
+        name: String,
+        params: Vec<HirScalarExpr>,
+    ) {
         let portal = || -> Result<Portal, AdapterError> {
             let prepared = Arc::clone(ctx.session.prepared(&name)?);
             if prepared.params.len() != params.len() {
-                return Err(AdapterError::new("42601", format!("wrong number of parameters for prepared statement \"{name}\""))
-                    .with_detail(format!("Expected {} parameters but got {}.", prepared.params.len(), params.len())));
+                return Err(AdapterError::new(
+                    "42601",
+                    format!("wrong number of parameters for prepared statement \"{name}\""),
+                )
+                .with_detail(format!(
+                    "Expected {} parameters but got {}.",
+                    prepared.params.len(),
+                    params.len()
+                )));
             }
             let arena = RowArena::new();
             let mut values = Row::default();
@@ -133,13 +158,22 @@ impl Coordinator {
     }
 
     /// DECLARE: the query starts now, its rows are taken by FETCH.
-    pub(crate) async fn sequence_declare(&mut self, mut ctx: ExecuteContext, name: String, sql: String, hold: bool) {
+    pub(crate) async fn sequence_declare(
+        &mut self,
+        mut ctx: ExecuteContext,
+        name: String,
+        sql: String,
+        hold: bool,
+    ) {
         if ctx.session.cursors.contains_key(&name) {
             return ctx.retire(Err(AdapterError::new("42P03", format!("cursor \"{name}\" already exists"))));
         }
         let explicit = ctx.session.transaction.as_ref().is_some_and(|t| t.explicit);
         if !explicit && !hold {
-            return ctx.retire(Err(AdapterError::new("25P01", "DECLARE CURSOR can only be used in transaction blocks")));
+            return ctx.retire(Err(AdapterError::new(
+                "25P01",
+                "DECLARE CURSOR can only be used in transaction blocks",
+            )));
         }
         let plan = self.plan_cursor(&ctx.session, &sql);
         let plan = match plan {
@@ -167,7 +201,8 @@ impl Coordinator {
 
     fn plan_cursor(&mut self, session: &Session, sql: &str) -> Result<Plan, AdapterError> {
         let mut statements = hw_sql::parser::parse(sql)?;
-        let statement = statements.pop().ok_or_else(|| AdapterError::new("42601", "a cursor needs a query"))?;
+        let statement =
+            statements.pop().ok_or_else(|| AdapterError::new("42601", "a cursor needs a query"))?;
         let catalog = self.session_catalog(session);
         let info = session.info();
         let scx = StatementContext::new(&catalog, &info, &statement.extensions);
@@ -212,7 +247,11 @@ impl Coordinator {
     }
 }
 
-async fn fetch(cursor: &mut Cursor, count: Option<u64>, timeout_ms: Option<u64>) -> Result<Vec<Row>, AdapterError> {
+async fn fetch(
+    cursor: &mut Cursor,
+    count: Option<u64>,
+    timeout_ms: Option<u64>,
+) -> Result<Vec<Row>, AdapterError> {
     let want = count.map_or(usize::MAX, |c| usize::try_from(c).unwrap_or(usize::MAX));
     let deadline = timeout_ms.map(|ms| tokio::time::Instant::now() + Duration::from_millis(ms));
     while !cursor.done && cursor.buffered.len() < want {

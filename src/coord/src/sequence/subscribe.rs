@@ -17,20 +17,35 @@ use crate::error::AdapterError;
 use crate::timestamp::{Isolation, ReadInputs, When, select};
 
 impl Coordinator {
-    pub(crate) fn sequence_subscribe(&mut self, ctx: ExecuteContext, plan: SubscribePlan, copy: Option<CopyFormat>) {
+    pub(crate) fn sequence_subscribe(
+        &mut self,
+        ctx: ExecuteContext,
+        plan: SubscribePlan,
+        copy: Option<CopyFormat>,
+    ) {
         match self.start_subscribe(&ctx, &plan) {
             Err(e) => ctx.retire(Err(e)),
             Ok(rows) => {
                 let desc = plan.desc;
                 ctx.retire(Ok(match copy {
                     Some(format) => ExecuteResponse::CopyOut { desc, rows, format, live: true },
-                    None => ExecuteResponse::Rows { desc, rows, tag: "SUBSCRIBE".into(), bare_tag: false, live: true },
+                    None => ExecuteResponse::Rows {
+                        desc,
+                        rows,
+                        tag: "SUBSCRIBE".into(),
+                        bare_tag: false,
+                        live: true,
+                    },
                 }));
             }
         }
     }
 
-    fn start_subscribe(&mut self, ctx: &ExecuteContext, plan: &SubscribePlan) -> Result<RowStream, AdapterError> {
+    fn start_subscribe(
+        &mut self,
+        ctx: &ExecuteContext,
+        plan: &SubscribePlan,
+    ) -> Result<RowStream, AdapterError> {
         let session = &ctx.session;
         let id = self.transient_id();
         let inner = self.transient_id();
@@ -63,7 +78,10 @@ impl Coordinator {
             if up_to <= dataflow.as_of {
                 return Err(AdapterError::new(
                     "22023",
-                    format!("subscribe lower bound (`AS OF`) must be less than its upper bound (`UP TO`): {} >= {up_to}", dataflow.as_of),
+                    format!(
+                        "subscribe lower bound (`AS OF`) must be less than its upper bound (`UP TO`): {} >= {up_to}",
+                        dataflow.as_of
+                    ),
                 ));
             }
             dataflow.until = Some(up_to);
@@ -107,7 +125,10 @@ fn stream_rows(
                     () = cancel.cancelled() => return Some((Err(AdapterError::canceled()), None)),
                 };
                 let Some(batch) = batch else {
-                    let e = AdapterError::new("55000", "subscribe has been terminated because underlying object was dropped");
+                    let e = AdapterError::new(
+                        "55000",
+                        "subscribe has been terminated because underlying object was dropped",
+                    );
                     return Some((Err(e), None));
                 };
                 let ended = batch.upper.is_none();

@@ -5,7 +5,12 @@ use crate::error::Notice;
 use crate::session::{Transaction, TransactionOps};
 
 impl Coordinator {
-    pub(crate) fn sequence_begin(&mut self, mut ctx: ExecuteContext, read_only: Option<bool>, isolation: Option<String>) {
+    pub(crate) fn sequence_begin(
+        &mut self,
+        mut ctx: ExecuteContext,
+        read_only: Option<bool>,
+        isolation: Option<String>,
+    ) {
         let now = self.oracle.now_ms();
         let transaction = ctx.session.transaction_mut(now);
         if transaction.explicit {
@@ -29,17 +34,18 @@ impl Coordinator {
     pub(crate) fn end_transaction(&mut self, mut ctx: ExecuteContext, commit: bool, tag: &'static str) {
         let explicit = ctx.session.transaction.as_ref().is_some_and(|t| t.explicit);
         if !explicit && !tag.is_empty() {
-            ctx.session.notices.push(Notice {
-                sqlstate: "25P01",
-                ..Notice::warning("there is no transaction in progress")
-            });
+            ctx.session
+                .notices
+                .push(Notice { sqlstate: "25P01", ..Notice::warning("there is no transaction in progress") });
         }
         let failed = ctx.session.transaction.as_ref().is_some_and(|t| t.failed);
         let committing = commit && !failed;
         let tag = if commit && failed { "ROLLBACK" } else { tag };
         let transaction = ctx.session.clear_transaction(committing);
         match transaction {
-            Some(Transaction { ops: TransactionOps::Writes(writes), .. }) if committing && !writes.is_empty() => {
+            Some(Transaction { ops: TransactionOps::Writes(writes), .. })
+                if committing && !writes.is_empty() =>
+            {
                 self.write(
                     writes,
                     Some(Box::new(move |_, result| match result {

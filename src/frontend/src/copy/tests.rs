@@ -1,3 +1,5 @@
+//! Tests of copy.
+
 #![allow(clippy::unwrap_used)]
 
 use bytes::BytesMut;

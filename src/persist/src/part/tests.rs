@@ -1,3 +1,5 @@
+//! Tests of part.
+
 #![allow(clippy::unwrap_used)]
 
 use hw_repr::adt::{CivilTimestamp, Date};

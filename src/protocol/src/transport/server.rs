@@ -54,7 +54,10 @@ pub fn serve_unix(path: &Path) -> Result<mpsc::Receiver<ServerSession>, Transpor
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let served = tonic::transport::Server::builder()
             .add_service(service)
-            .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move { closed.closed().await })
+            .serve_with_incoming_shutdown(
+                UnixListenerStream::new(listener),
+                async move { closed.closed().await },
+            )
             .await;
         if let Err(e) = served {
             tracing::error!(error = %e, "worker gRPC server ended");

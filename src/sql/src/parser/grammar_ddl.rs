@@ -340,7 +340,7 @@ impl Cursor<'_> {
         }))
     }
 
-    fn expose_progress(&mut self) -> Parsed<Option<Name>> {
+    fn expose_progress(&mut self) -> Parsed<Option<super::ast::Name>> {
         if self.take(&["expose", "progress", "as"]) { Ok(Some(self.name()?)) } else { Ok(None) }
     }
 

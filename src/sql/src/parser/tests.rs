@@ -1,3 +1,5 @@
+//! Tests of parser.
+
 #![allow(clippy::unwrap_used)]
 
 use super::ast::{AsOf, ForTables, OptionValue, SourceFrom, SubscribeForm};

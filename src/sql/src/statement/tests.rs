@@ -1,3 +1,5 @@
+//! Tests of statement.
+
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
