@@ -90,10 +90,7 @@ impl Coordinator {
             diff.retain(|_, d| *d != 0);
             changes.insert(item.id, diff.into_iter().collect());
         }
-        self.write(changes, None);
-        self.start_group_commit();
-        // Nothing else runs yet: what the commit reports is handled by the loop, which begins after this.
-        Ok(())
+        self.commit_now(changes).await
     }
 
     async fn contents(&self, id: GlobalId) -> Result<BTreeMap<Row, Diff>, AdapterError> {

@@ -9,6 +9,9 @@ use hw_repr::{Diff, GlobalId, Row, Timestamp};
 use crate::coordinator::{Coordinator, Message};
 use crate::error::AdapterError;
 
+/// Changes by table.
+pub(crate) type Updates = BTreeMap<GlobalId, Vec<(Row, Diff)>>;
+
 /// What happens when a write is durable (or is not).
 pub(crate) type OnCommit = Box<dyn FnOnce(&mut Coordinator, Result<Timestamp, AdapterError>) + Send>;
 
@@ -101,6 +104,23 @@ impl Coordinator {
         if lag > IDLE_MS || (lag > 50 && self.system.user_tables_are_read) {
             self.advance_tables(now);
         }
+    }
+
+    /// Commits at once and waits for it: only while nothing else runs yet.
+    pub(crate) async fn commit_now(&mut self, updates: Updates) -> Result<(), AdapterError> {
+        let ts = self.oracle.write_ts().max(self.tables_upper());
+        self.oracle.note_write(ts);
+        let tables: Vec<(GlobalId, ShardId, Timestamp)> =
+            self.tables.iter().filter(|(_, (_, u))| *u <= ts).map(|(id, (s, u))| (*id, *s, *u)).collect();
+        commit(&self.persist, tables.clone(), updates, ts).await?;
+        self.oracle.apply(ts);
+        for (id, _, _) in tables {
+            if let Some((_, upper)) = self.tables.get_mut(&id) {
+                *upper = ts + 1;
+            }
+            self.controller.note_upper(id, ts + 1);
+        }
+        Ok(())
     }
 
     /// Starts a commit if one is wanted and none is under way.
