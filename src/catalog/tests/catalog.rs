@@ -60,7 +60,13 @@ async fn fill(catalog: &mut Catalog) -> GlobalId {
     let replica = catalog.allocate_replica_id(false);
     let ops = vec![
         Op::CreateSchema { database, name: "shop".into(), owner: OWNER },
-        Op::CreateCluster { id: cluster, name: "ingest".into(), owner: OWNER, size: Some("200cc".into()), replication_factor: 1 },
+        Op::CreateCluster {
+            id: cluster,
+            name: "ingest".into(),
+            owner: OWNER,
+            size: Some("200cc".into()),
+            replication_factor: 1,
+        },
         Op::CreateReplica { cluster, id: replica, name: "r1".into(), size: "200cc".into(), owner: OWNER },
         Op::CreateItem {
             id,
@@ -134,7 +140,10 @@ async fn a_refused_transaction_leaves_nothing() {
         Op::CreateDatabase { name: "materialize".into(), owner: OWNER },
     ];
     let refused = catalog.transact(ops).await.unwrap_err();
-    assert_eq!((refused.sqlstate(), refused.to_string().as_str()), ("42P04", "database \"materialize\" already exists"));
+    assert_eq!(
+        (refused.sqlstate(), refused.to_string().as_str()),
+        ("42P04", "database \"materialize\" already exists")
+    );
     assert!(catalog.state().database("fresh").is_none());
     assert_eq!(catalog.state().revision(), revision);
 }
@@ -171,7 +180,8 @@ async fn a_catalog_of_version_1_opens() {
         let mut catalog = open(&kv, dir.path()).await.unwrap();
         fill(&mut catalog).await;
         let lines = kv.get_all(b"").await.unwrap().into_iter();
-        let lines: Vec<String> = lines.map(|(k, v)| format!("{} {}", hex::encode(k), hex::encode(v))).collect();
+        let lines: Vec<String> =
+            lines.map(|(k, v)| format!("{} {}", hex::encode(k), hex::encode(v))).collect();
         std::fs::write(fixture(), lines.join("\n") + "\n").unwrap();
     }
     let kv = KvStore::memory();
