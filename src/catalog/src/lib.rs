@@ -19,6 +19,7 @@ pub mod secrets;
 pub mod session;
 pub mod sizes;
 pub mod state;
+mod transaction;
 
 pub use error::CatalogError;
 pub use ops::{BuiltinUpdate, Catalog, CatalogConfig, ItemPlanner, Op};
