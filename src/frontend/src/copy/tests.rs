@@ -250,6 +250,12 @@ proptest! {
 
     #[test]
     fn what_is_written_reads_back((desc, rows) in tables(), format in formats(), piece in 1usize..40) {
+        // The text format does not tell a value that is the NULL string from NULL: PostgreSQL's manual leaves it to the user to
+        // choose one that does not occur. CSV quotes it.
+        if let CopyFormat::Text { null, .. } = &format {
+            let ambiguous = |d: hw_repr::Datum<'_>| matches!(d, hw_repr::Datum::String(s) if s == null.as_str());
+            prop_assume!(!rows.iter().any(|r| r.iter().any(ambiguous)));
+        }
         let data = encode(&desc, format.clone(), &rows);
         let back = decode(&desc, &format, &data, piece);
         let back = back.map_err(|e| TestCaseError::fail(format!("{e:?}: {}", String::from_utf8_lossy(&data))))?;
