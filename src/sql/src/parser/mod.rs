@@ -53,8 +53,9 @@ use crate::error::PlanError;
 
 /// The greatest number of a parameter, as in PostgreSQL's protocol.
 const MAX_PARAMETERS: usize = 65_535;
-/// How much stack parsing gets when there is less than the first of these, in bytes.
-const STACK: (usize, usize) = (1 << 20, 16 << 20);
+/// How much stack parsing gets, in bytes, however much the thread has: nesting and operator chains are bounded, but what a level takes
+/// depends on the build. Only what is used is ever committed.
+const STACK: usize = 64 << 20;
 
 /// A statement, parsed.
 #[derive(Debug, Clone)]
@@ -98,7 +99,7 @@ fn parse_tokens(statement: StatementTokens) -> Result<ParsedStatement, PlanError
     let (tokens, extensions) = rewrite::rewrite(&sql, tokens)?;
     let dialect = HeadwaterDialect::default();
     let text: Arc<str> = sql.as_str().into();
-    let statement = stacker::maybe_grow(STACK.0, STACK.1, || {
+    let statement = stacker::grow(STACK, || {
         let mut cursor = Cursor::new(&dialect, text, tokens);
         let statement = cursor.statement()?;
         if cursor.at_end() { Ok(statement) } else { Err(cursor.unexpected()) }
