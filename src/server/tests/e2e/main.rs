@@ -13,6 +13,7 @@ mod faults;
 mod guide;
 mod pgwire;
 mod process;
+mod random_queries;
 mod sql;
 mod support;
 mod types;
