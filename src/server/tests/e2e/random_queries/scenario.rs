@@ -109,6 +109,8 @@ impl Engines {
             client.run(&limit).await;
         }
         self.plain.run(WITHOUT_TRANSFORMS).await;
+        // Its compilation takes longer than these queries.
+        self.postgres.run("SET jit = off").await;
     }
 
     /// Makes an empty schema of this name the current one.
