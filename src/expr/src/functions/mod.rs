@@ -82,6 +82,14 @@ pub(crate) fn ok<'a>(v: impl Into<Datum<'a>>) -> EvalResult<'a> {
     Ok(v.into())
 }
 
+/// The most bytes that a function's value may have.
+pub(crate) const MAX_TEXT: usize = 1 << 28;
+
+/// Refuses a value of more bytes than a function may make.
+pub(crate) fn check_size(bytes: usize) -> Result<(), EvalError> {
+    if bytes > MAX_TEXT { fail("54000", "requested length too large") } else { Ok(()) }
+}
+
 /// A text value kept in the arena.
 pub(crate) fn text(arena: &RowArena, s: impl Into<Box<str>>) -> EvalResult<'_> {
     Ok(Datum::String(arena.push_string(s)))
