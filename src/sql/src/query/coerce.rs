@@ -69,6 +69,15 @@ impl Planned {
         }
     }
 
+    /// How large the expression is.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Planned::Typed(t) => t.expr.size(),
+            Planned::Row(fields) => 1 + fields.iter().map(Planned::size).sum::<usize>(),
+            Planned::Unknown(..) | Planned::Null | Planned::Param(_) => 1,
+        }
+    }
+
     /// The type as error texts show it.
     pub(super) fn type_text(&self) -> String {
         self.typ().map_or_else(|| "unknown".to_owned(), |t| type_name(&t))

@@ -21,6 +21,7 @@ mod from;
 mod function;
 mod grouping;
 pub(crate) mod internal;
+mod named;
 mod names;
 mod operator;
 mod query;

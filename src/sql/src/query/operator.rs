@@ -87,11 +87,12 @@ pub(super) fn is_comparison(symbol: &str) -> bool {
 }
 
 /// The fields of a row or record, each to be compared on its own.
-pub(super) fn fields_of(value: Planned) -> Result<Vec<Planned>, PlanError> {
+pub(super) fn fields_of(ecx: &Ecx<'_>, value: Planned) -> Result<Vec<Planned>, PlanError> {
     match value {
         Planned::Row(fields) => Ok(fields),
         Planned::Typed(t) if matches!(t.typ, ScalarType::Record { .. }) => {
             let ScalarType::Record { fields, .. } = &t.typ else { return Ok(vec![]) };
+            ecx.qcx.shared.repeat(t.expr.size(), fields.len())?;
             (0..fields.len()).map(|i| internal::record_get(t.clone(), i).map(Planned::Typed)).collect()
         }
         other => {
@@ -115,7 +116,7 @@ fn row_comparison(ecx: &Ecx<'_>, symbol: &str, args: Vec<Planned>, span: Span) -
             span,
         );
     }
-    let (left, right) = (fields_of(left)?, fields_of(right)?);
+    let (left, right) = (fields_of(ecx, left)?, fields_of(ecx, right)?);
     compare_fields(ecx, symbol, left, right, span)
 }
 
@@ -137,6 +138,19 @@ pub(super) fn compare_fields(
     if left.is_empty() {
         return Err(locate(ecx.scx(), PlanError::unsupported("comparison of rows of no columns"), span));
     }
+    for value in left.iter().chain(&right) {
+        ecx.repeat(value, 1)?;
+    }
+    ecx.qcx.shared.deeper_by(left.len(), || compare_pairs(ecx, symbol, left, right, span))
+}
+
+fn compare_pairs(
+    ecx: &Ecx<'_>,
+    symbol: &str,
+    left: Vec<Planned>,
+    right: Vec<Planned>,
+    span: Span,
+) -> Result<Planned, PlanError> {
     let one = |op: &str, l: &Planned, r: &Planned| {
         condition(ecx, operator(ecx, op, vec![l.clone(), r.clone()], span)?, "row comparison")
     };
@@ -178,6 +192,8 @@ pub(super) fn not_distinct(
         }
         _ => {}
     }
+    ecx.repeat(&left, 2)?;
+    ecx.repeat(&right, 2)?;
     // Equal, or both NULL. The comparison's casts keep NULL, so that its operands tell.
     let equal = operator(ecx, "=", vec![left, right], span)?.resolve(ecx)?;
     let HirScalarExpr::Call { args, .. } = &equal.expr else {
