@@ -24,6 +24,7 @@ pub(crate) mod internal;
 mod names;
 mod operator;
 mod query;
+mod query_function;
 mod recursive;
 mod resolve;
 mod rewrite;
