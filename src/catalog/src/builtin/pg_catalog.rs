@@ -103,7 +103,7 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
     (
         "pg_tables",
         "SELECT o.schema_name AS schemaname, o.name AS tablename, o.owner AS tableowner, false AS hasrules, false AS hastriggers,
-               false AS rowsecurity, EXISTS (SELECT FROM mz_catalog.mz_indexes i WHERE i.on_id = o.id) AS hasindexes
+               false AS rowsecurity, EXISTS (SELECT 1 FROM mz_catalog.mz_indexes i WHERE i.on_id = o.id) AS hasindexes
         FROM mz_internal.mz_visible_objects o WHERE o.type IN ('table', 'source')",
     ),
     (
@@ -114,7 +114,7 @@ pub(super) const OBJECTS: &[(&str, &str)] = &[
     (
         "pg_matviews",
         "SELECT o.schema_name AS schemaname, o.name AS matviewname, o.owner AS matviewowner, true AS ispopulated, v.definition,
-               EXISTS (SELECT FROM mz_catalog.mz_indexes i WHERE i.on_id = o.id) AS hasindexes
+               EXISTS (SELECT 1 FROM mz_catalog.mz_indexes i WHERE i.on_id = o.id) AS hasindexes
         FROM mz_catalog.mz_materialized_views v JOIN mz_internal.mz_visible_objects o ON v.id = o.id",
     ),
     (
@@ -183,7 +183,7 @@ pub(super) const SESSION: &[(&str, &str)] = &[
         "SELECT d.oid AS datid, d.name AS datname, pg_backend_pid() AS pid, r.oid AS usesysid, current_user AS usename,
                current_setting('application_name') AS application_name, now() AS xact_start, now() AS query_start, 'active' AS state,
                'client backend' AS backend_type
-        FROM (SELECT) one LEFT JOIN mz_catalog.mz_databases d ON d.name = current_database()
+        FROM (SELECT 1 AS n) one LEFT JOIN mz_catalog.mz_databases d ON d.name = current_database()
         LEFT JOIN mz_catalog.mz_roles r ON r.name = current_user",
     ),
     (

@@ -323,3 +323,45 @@ fn casts(r: &Registry) -> Vec<(u32, u32, CastContext)> {
 fn columns_of(desc: &RelationDesc) -> Vec<(String, u32)> {
     desc.iter().map(|(name, typ)| (name.clone(), typ.scalar_type.oid())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_and_in_the_range() {
+        let list = listing();
+        let procs = list.procs.iter().map(|p| p.oid);
+        let oids = procs.chain(list.operators.iter().map(|o| o.oid)).chain(list.casts.iter().map(|c| c.oid));
+        let all: Vec<u32> = oids.collect();
+        let unique: std::collections::BTreeSet<u32> = all.iter().copied().collect();
+        assert_eq!(unique.len(), all.len());
+        assert!(unique.iter().all(|oid| (FIRST_OID..16_384).contains(oid)), "{:?}", unique.last());
+        assert!(list.procs.iter().all(|p| list.proc(p.oid).is_some_and(|q| q.name == p.name)));
+    }
+
+    #[test]
+    fn all_types_are_known() {
+        let list = listing();
+        let procs = list.procs.iter().flat_map(|p| p.args.iter().copied().chain([p.ret]));
+        let operators = list.operators.iter().flat_map(|o| [o.left, o.right, o.ret]);
+        for oid in procs.chain(operators).filter(|oid| *oid != 0) {
+            assert!(ScalarType::name_of_oid(oid).is_some(), "{oid}");
+        }
+    }
+
+    #[test]
+    fn results_follow_from_pseudo_types() {
+        let ret = |name: &str| {
+            let oids = listing().procs_named(name);
+            let of = |oid: &u32| ScalarType::name_of_oid(listing().proc(*oid)?.ret);
+            oids.iter().filter_map(of).map(|n| n.into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(ret("array_append"), ["anycompatiblearray"]);
+        assert_eq!(ret("array_agg"), ["anyarray"]);
+        assert_eq!(ret("range_merge"), ["anyrange"]);
+        assert_eq!(ret("list_append"), ["list"]);
+        assert!(ret("max").contains(&"integer".to_owned()) && ret("max").contains(&"anyarray".to_owned()));
+        assert!(listing().procs_named("hw_record").is_empty());
+    }
+}

@@ -4,7 +4,8 @@
 use hw_repr::adt::timezone::{abbreviations, zones_at};
 use hw_repr::adt::{CivilTimestamp, Interval};
 use hw_repr::{
-    Datum, MZ_CATALOG_OID, PG_CATALOG_OID, PSEUDO_TYPES, RECORD_OID, RelationDesc, Row, RowPacker, ScalarType,
+    Datum, LIST_OID, MAP_OID, MZ_CATALOG_OID, PG_CATALOG_OID, PSEUDO_TYPES, RECORD_OID, RelationDesc, Row,
+    RowPacker, ScalarType,
 };
 
 use super::{rows, table};
@@ -131,7 +132,6 @@ fn real(typ: &ScalarType) -> Row {
 }
 
 fn pseudo(oid: u32, name: &str) -> Row {
-    let record = oid == RECORD_OID;
     let unknown = oid == 705;
     TypeEntry {
         oid,
@@ -141,7 +141,12 @@ fn pseudo(oid: u32, name: &str) -> Row {
         category: if unknown { 'X' } else { 'P' },
         preferred: false,
         elem: 0,
-        array: if record { 2287 } else { 0 },
+        array: match oid {
+            RECORD_OID => 2287,
+            LIST_OID => 16_386,
+            MAP_OID => 16_387,
+            _ => 0,
+        },
         io: name,
         align: "i",
         collatable: false,
@@ -151,8 +156,13 @@ fn pseudo(oid: u32, name: &str) -> Row {
 
 fn type_rows() -> impl Iterator<Item = Row> {
     let plain = ScalarType::builtins().map(|t| real(&t));
-    let record = ScalarType::Record { fields: vec![], custom_id: None };
-    let arrays = ScalarType::builtins().chain([record]).map(|t| real(&t.array_of()));
+    // Records, lists and maps have no entry but as pseudo-types; their arrays have.
+    let containers = [
+        ScalarType::Record { fields: vec![], custom_id: None },
+        ScalarType::String.list_of(),
+        ScalarType::Map { value: Box::new(ScalarType::String), custom_id: None },
+    ];
+    let arrays = ScalarType::builtins().chain(containers).map(|t| real(&t.array_of()));
     plain.chain(arrays).chain(PSEUDO_TYPES.iter().map(|(oid, name)| pseudo(*oid, name)))
 }
 
