@@ -8,6 +8,7 @@ use super::select::peek_inputs;
 use super::settings::constant_rows;
 use crate::coordinator::{Coordinator, ExecuteContext};
 use crate::error::AdapterError;
+use crate::session::Session;
 
 impl Coordinator {
     pub(crate) fn sequence_explain(&mut self, ctx: ExecuteContext, plan: ExplainPlan, params: Row) {
@@ -57,9 +58,9 @@ impl Coordinator {
         };
         let finishing = finishing.unwrap_or_else(|| RowSetFinishing::trivial(mir.arity()));
         match plan.stage {
-            ExplainStage::Timestamp => self.explain_timestamp(cluster, mir, finishing),
+            ExplainStage::Timestamp => self.explain_timestamp(&ctx.session, cluster, mir, finishing),
             stage => {
-                let views = self.expand(&mir, cluster)?.views;
+                let views = self.expand_for(&ctx.session, &mir, cluster)?.views;
                 let ids = (self.transient_id(), self.transient_id());
                 let state = self.catalog.state();
                 let context = crate::dataflow::ClusterContext { state, coord: self, cluster };
@@ -82,12 +83,13 @@ impl Coordinator {
 
     fn explain_timestamp(
         &mut self,
+        session: &Session,
         cluster: hw_repr::ClusterId,
         mir: MirRelationExpr,
         mut finishing: RowSetFinishing,
     ) -> Result<String, AdapterError> {
         let names = self.object_names();
-        let plan = self.plan_peek(cluster, mir, &mut finishing)?;
+        let plan = self.plan_peek(session, cluster, mir, &mut finishing)?;
         let inputs = peek_inputs(&plan);
         let mut out = String::new();
         out.push_str(&format!("     oracle read timestamp: {:>13}\n", self.oracle.read_ts()));

@@ -7,6 +7,7 @@
 
 mod bank;
 mod big;
+mod catalog;
 mod ddl_kill;
 mod errors;
 mod faults;
@@ -14,5 +15,6 @@ mod guide;
 mod pgwire;
 mod process;
 mod sql;
+mod sqlsmith;
 mod support;
 mod types;

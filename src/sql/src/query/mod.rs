@@ -25,6 +25,7 @@ mod named;
 mod names;
 mod operator;
 mod query;
+mod query_function;
 mod recursive;
 mod resolve;
 mod rewrite;

@@ -15,6 +15,8 @@ pub(crate) struct Scale {
     pub(crate) big_rows: u64,
     /// Row changes applied to it from a prepared binlog.
     pub(crate) big_changes: u64,
+    /// Queries of each run of sqlsmith.
+    pub(crate) sqlsmith: u64,
 }
 
 /// The sizes for this run.
@@ -26,6 +28,7 @@ pub(crate) fn scale() -> Scale {
             ddl_kills: 100,
             big_rows: 2_000_000,
             big_changes: 1_000_000,
+            sqlsmith: 10_000,
         }
     } else {
         Scale {
@@ -34,6 +37,7 @@ pub(crate) fn scale() -> Scale {
             ddl_kills: 25,
             big_rows: 100_000,
             big_changes: 50_000,
+            sqlsmith: 150,
         }
     }
 }
