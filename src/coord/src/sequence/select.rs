@@ -34,6 +34,11 @@ pub(crate) struct Read {
     pub(crate) timestamp: Timestamp,
 }
 
+/// Whether the session's queries go through the optimizer's transforms.
+pub(crate) fn applies_transforms(session: &Session) -> bool {
+    session.vars.get("enable_optimizer_transforms") != Some("off")
+}
+
 /// Where a read's rows go.
 pub(crate) type OnRows = Box<dyn FnOnce(ExecuteContext, Result<Vec<Row>, AdapterError>) + Send>;
 
@@ -80,23 +85,25 @@ impl Coordinator {
         let mut mir = hw_sql::lowering::lower(expr)?;
         self.replace_context_functions(session, &mut mir);
         let cluster = self.read_cluster(session, &mir)?;
-        let plan = self.plan_peek(session, cluster, mir, &mut finishing)?;
+        let plan = self.plan_peek(session, cluster, mir, &mut finishing, applies_transforms(session))?;
         let inputs = peek_inputs(&plan);
         let timestamp = self.choose_timestamp(session, cluster, &inputs, &when)?;
         Ok(Read { plan, finishing, desc, cluster, inputs, timestamp })
     }
 
-    /// Plans a query on a cluster.
+    /// Plans a query on a cluster, with or without the optimizer's transforms.
     pub(crate) fn plan_peek(
         &mut self,
         session: &Session,
         cluster: ClusterId,
         mir: MirRelationExpr,
         finishing: &mut RowSetFinishing,
+        transforms: bool,
     ) -> Result<PeekPlan, AdapterError> {
         let expanded = self.expand_for(session, &mir, cluster)?;
         let ids = (self.transient_id(), self.transient_id());
-        let context = crate::dataflow::ClusterContext { state: self.catalog.state(), coord: self, cluster };
+        let state = self.catalog.state();
+        let context = crate::dataflow::ClusterContext { state, coord: self, cluster, transforms };
         hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)
             .map_err(|e| AdapterError::internal(format!("optimizer: {e}")))
     }

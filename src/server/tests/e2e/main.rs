@@ -14,6 +14,7 @@ mod faults;
 mod guide;
 mod pgwire;
 mod process;
+mod random_queries;
 mod sql;
 mod sqlsmith;
 mod support;

@@ -17,6 +17,10 @@ pub(crate) struct Scale {
     pub(crate) big_changes: u64,
     /// Queries of each run of sqlsmith.
     pub(crate) sqlsmith: u64,
+    /// Random queries that are compared with PostgreSQL.
+    pub(crate) random_queries: usize,
+    /// How long that may take: no new ones are begun afterwards.
+    pub(crate) random_limit: Duration,
 }
 
 /// The sizes for this run.
@@ -29,6 +33,8 @@ pub(crate) fn scale() -> Scale {
             big_rows: 2_000_000,
             big_changes: 1_000_000,
             sqlsmith: 10_000,
+            random_queries: 20_000,
+            random_limit: Duration::from_secs(2400),
         }
     } else {
         Scale {
@@ -38,6 +44,8 @@ pub(crate) fn scale() -> Scale {
             big_rows: 100_000,
             big_changes: 50_000,
             sqlsmith: 150,
+            random_queries: 300,
+            random_limit: Duration::from_secs(60),
         }
     }
 }
