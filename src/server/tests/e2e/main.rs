@@ -15,4 +15,5 @@ mod pgwire;
 mod process;
 mod sql;
 mod support;
+mod tpch;
 mod types;

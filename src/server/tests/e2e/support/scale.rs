@@ -15,6 +15,10 @@ pub(crate) struct Scale {
     pub(crate) big_rows: u64,
     /// Row changes applied to it from a prepared binlog.
     pub(crate) big_changes: u64,
+    /// The scale of TPC-H's data.
+    pub(crate) tpch: f64,
+    /// Whether this is the full size.
+    pub(crate) soak: bool,
 }
 
 /// The sizes for this run.
@@ -26,6 +30,8 @@ pub(crate) fn scale() -> Scale {
             ddl_kills: 100,
             big_rows: 2_000_000,
             big_changes: 1_000_000,
+            tpch: 0.05,
+            soak: true,
         }
     } else {
         Scale {
@@ -34,6 +40,8 @@ pub(crate) fn scale() -> Scale {
             ddl_kills: 25,
             big_rows: 100_000,
             big_changes: 50_000,
+            tpch: 0.01,
+            soak: false,
         }
     }
 }
