@@ -18,4 +18,5 @@ mod random_queries;
 mod sql;
 mod sqlsmith;
 mod support;
+mod tpch;
 mod types;

@@ -21,6 +21,10 @@ pub(crate) struct Scale {
     pub(crate) random_queries: usize,
     /// How long that may take: no new ones are begun afterwards.
     pub(crate) random_limit: Duration,
+    /// The scale of TPC-H's data.
+    pub(crate) tpch: f64,
+    /// Whether this is the full size.
+    pub(crate) soak: bool,
 }
 
 /// The sizes for this run.
@@ -35,6 +39,8 @@ pub(crate) fn scale() -> Scale {
             sqlsmith: 10_000,
             random_queries: 20_000,
             random_limit: Duration::from_secs(2400),
+            tpch: 0.05,
+            soak: true,
         }
     } else {
         Scale {
@@ -46,6 +52,8 @@ pub(crate) fn scale() -> Scale {
             sqlsmith: 150,
             random_queries: 300,
             random_limit: Duration::from_secs(60),
+            tpch: 0.01,
+            soak: false,
         }
     }
 }
