@@ -20,7 +20,7 @@ const TABLES: &str = "
     CREATE TABLE numbers (
         a smallint, b integer NOT NULL, c bigint, d numeric(12, 3), e real, f double precision, g uint4, h oid, i boolean);
     INSERT INTO numbers VALUES
-        (1, 1, 1, 1.5, 1.5, 1.5, 1, 1, true), (-32768, -2147483648, -9223372036854775808, -999999999.999, 'NaN', '-Infinity', 0, 0, false),
+        (1, 1, 1, 1.5, 1.5, 1.5, 1, 1, true), (-32768, -2147483648, -9223372036854775808, -999999999.999, 'NaN'::real, '-Infinity'::double precision, 0, 0, false),
         (32767, 2147483647, 9223372036854775807, 999999999.999, 3.4e38, 1.7e308, 4294967295, 4294967295, NULL),
         (NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL), (0, 0, 0, 0, 0, 0, 0, 0, true), (0, 0, 0, 0, 0, 0, 0, 0, true);
     CREATE TABLE texts (k integer NOT NULL DEFAULT 7, s text, v varchar(20), c char(5), n name, b bytea, u uuid, j jsonb);
