@@ -4,6 +4,7 @@
 //! * `select`: reads.
 //! * `dml`: INSERT, UPDATE, DELETE, COPY FROM.
 //! * `ddl`: CREATE, ALTER, DROP. `follow`: what clusters do when the catalog has changed. `cluster`: ALTER CLUSTER.
+//! * `materializable`: what may be maintained.
 //! * `purify`: statements that ask upstream systems first.
 //! * `subscribe`: SUBSCRIBE.
 //! * `explain`: EXPLAIN.
@@ -16,6 +17,7 @@ pub(crate) mod dml;
 pub(crate) mod execute;
 pub(crate) mod explain;
 pub(crate) mod follow;
+pub(crate) mod materializable;
 pub(crate) mod purify;
 mod rules;
 pub(crate) mod select;

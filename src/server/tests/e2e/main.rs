@@ -7,6 +7,7 @@
 
 mod bank;
 mod big;
+mod catalog;
 mod ddl_kill;
 mod errors;
 mod faults;
@@ -14,8 +15,11 @@ mod guide;
 mod limits;
 mod pgwire;
 mod process;
+mod random_queries;
 mod sql;
+mod sqlsmith;
 mod support;
 mod temporary;
 mod transactions;
+mod tpch;
 mod types;
