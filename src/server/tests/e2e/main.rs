@@ -20,6 +20,6 @@ mod sql;
 mod sqlsmith;
 mod support;
 mod temporary;
-mod transactions;
 mod tpch;
+mod transactions;
 mod types;
