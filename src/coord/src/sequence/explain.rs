@@ -61,7 +61,9 @@ impl Coordinator {
         // What is maintained always goes through the transforms.
         let transforms = !is_query || applies_transforms(&ctx.session);
         match plan.stage {
-            ExplainStage::Timestamp => self.explain_timestamp(&ctx.session, cluster, mir, finishing, transforms),
+            ExplainStage::Timestamp => {
+                self.explain_timestamp(&ctx.session, cluster, mir, finishing, transforms)
+            }
             stage => {
                 let views = self.expand_for(&ctx.session, &mir, cluster)?.views;
                 let ids = (self.transient_id(), self.transient_id());

@@ -247,8 +247,8 @@ fn join(inputs: Vec<Lowered>, shape: &Shape, plan: JoinPlan, arity: usize) -> Lo
 /// How much predicates restrict a path's source: 2 for an equality with a literal, 1 for any.
 fn restriction(initial: &MfpPlan) -> u8 {
     let predicates = || initial.mfp.predicates.iter().map(|(_, p)| p);
-    let equal = predicates()
-        .any(|p| p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal()));
+    let equal =
+        predicates().any(|p| p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal()));
     if equal { 2 } else { u8::from(predicates().any(|p| !matches!(p, MirScalarExpr::Not(_)))) }
 }
 

@@ -353,8 +353,7 @@ impl<'a> Planner<'a> {
         let orders: Vec<(Order, Vec<Score>)> = (0..starts).map(|s| self.order_from(s)).collect();
         let quality = |start: usize| {
             let steps = &orders[start].1;
-            let mut worst_first: Vec<_> =
-                steps.iter().map(|s| (s.connected, s.unique, s.arranged)).collect();
+            let mut worst_first: Vec<_> = steps.iter().map(|s| (s.connected, s.unique, s.arranged)).collect();
             worst_first.sort();
             // What a literal picks out is small, and so is what it is joined with next.
             let connected = worst_first.first().is_none_or(|s| s.0);

@@ -328,13 +328,16 @@ fn parse_like_quantified(parser: &mut Parser, expr: &Expr) -> Option<Result<Expr
         _ => return None,
     };
     let all = is_word(parser, at + 1, "all");
-    if !(all || is_word(parser, at + 1, "any") || is_word(parser, at + 1, "some")) || !is_paren(parser, at + 2) {
+    if !(all || is_word(parser, at + 1, "any") || is_word(parser, at + 1, "some"))
+        || !is_paren(parser, at + 2)
+    {
         return None;
     }
     for _ in 0..at + 3 {
         parser.advance_token();
     }
-    let right = if starts_query(parser, 0) { parser.parse_query().map(Expr::Subquery) } else { parser.parse_expr() };
+    let right =
+        if starts_query(parser, 0) { parser.parse_query().map(Expr::Subquery) } else { parser.parse_expr() };
     Some(right.and_then(|right| {
         parser.expect_token(&Token::RParen)?;
         let (left, right) = (Box::new(expr.clone()), Box::new(right));

@@ -41,8 +41,8 @@ pub(crate) fn rewrite(
     }
     let interesting = |t: &TokenWithSpan| {
         let words = [
-            "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping", "similar",
-            "fetch",
+            "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping",
+            "similar", "fetch",
         ];
         word(&t.token).is_some_and(|w| words.contains(&w)) || t.token == Token::Period
     };
@@ -272,7 +272,8 @@ impl<'a> Rewriter<'a> {
             (Some("ties"), _) => (FrameExclusion::Ties, 2),
             _ => return false,
         };
-        let ends_frame = |t: &TokenWithSpan| matches!(word(&t.token), Some("row" | "preceding" | "following"));
+        let ends_frame =
+            |t: &TokenWithSpan| matches!(word(&t.token), Some("row" | "preceding" | "following"));
         let start = self.opens.last().map_or(0, |o| o.start);
         if start == 0 || !self.is(words, &Token::RParen) || !self.out.last().is_some_and(ends_frame) {
             return false;

@@ -129,16 +129,18 @@ pub(super) fn order_of(o: &OrderByExpr, column: usize) -> Result<ColumnOrder, Pl
     let desc = match &o.options.sort {
         None | Some(OrderBySort::Asc) => false,
         Some(OrderBySort::Desc) => true,
-        Some(OrderBySort::Using(op)) => match op.0.last().and_then(|p| p.as_ident()).map(|i| i.value.as_str()) {
-            Some("<") => false,
-            Some(">") => true,
-            _ => {
-                let text = format!("operator {op} is not a valid ordering operator");
-                return Err(PlanError::new("42809", text).with_hint(
-                    "Ordering operators must be \"<\" or \">\" members of btree operator families.",
-                ));
+        Some(OrderBySort::Using(op)) => {
+            match op.0.last().and_then(|p| p.as_ident()).map(|i| i.value.as_str()) {
+                Some("<") => false,
+                Some(">") => true,
+                _ => {
+                    let text = format!("operator {op} is not a valid ordering operator");
+                    return Err(PlanError::new("42809", text).with_hint(
+                        "Ordering operators must be \"<\" or \">\" members of btree operator families.",
+                    ));
+                }
             }
-        },
+        }
     };
     let nulls_last = o.options.nulls_first.map_or(!desc, |first| !first);
     Ok(ColumnOrder { column, desc, nulls_last })

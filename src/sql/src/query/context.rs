@@ -72,8 +72,9 @@ impl Shared<'_> {
         if repeated <= MAX_REPEATED {
             return Ok(());
         }
-        Err(PlanError::new("54001", "statement is too complex")
-            .with_hint("Compute operands that are used several times in a subquery or common table expression."))
+        Err(PlanError::new("54001", "statement is too complex").with_hint(
+            "Compute operands that are used several times in a subquery or common table expression.",
+        ))
     }
 }
 

@@ -8,7 +8,8 @@ use hw_expr::{AggregateFunc, HirRelationExpr, HirScalarExpr, TableFunc, TableFun
 use hw_repr::{ColumnOrder, Datum, RelationDesc, Row, ScalarType};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, ObjectName, OrderByExpr, Query, Spanned, Value, helpers::attached_token::AttachedToken,
+    FunctionArguments, ObjectName, OrderByExpr, Query, Spanned, Value,
+    helpers::attached_token::AttachedToken,
 };
 use sqlparser::tokenizer::Span;
 
@@ -268,7 +269,10 @@ fn call_named_here(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Plan
         return table_function_value(ecx, name, args);
     }
     if args.len() > MAX_ARGUMENTS {
-        return Err(PlanError::new("54023", format!("cannot pass more than {MAX_ARGUMENTS} arguments to a function")));
+        return Err(PlanError::new(
+            "54023",
+            format!("cannot pass more than {MAX_ARGUMENTS} arguments to a function"),
+        ));
     }
     let empty = vec![];
     let candidates = registry().functions.get(name).unwrap_or(&empty);

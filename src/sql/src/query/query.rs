@@ -212,7 +212,8 @@ fn with_ties(
         call(">", int8(HirScalarExpr::column(arity + 1)), skipped)?,
         call(">", int8(limit), zero())?,
     ];
-    let predicates = tests.into_iter().map(|t| Ok(t.resolve(&ecx)?.expr)).collect::<Result<_, PlanError>>()?;
+    let predicates =
+        tests.into_iter().map(|t| Ok(t.resolve(&ecx)?.expr)).collect::<Result<_, PlanError>>()?;
     let numbers = vec![numbered(WindowFunc::Rank), numbered(WindowFunc::RowNumber)];
     parts.expr = parts.expr.map(numbers).filter(predicates);
     Ok(parts)
@@ -267,7 +268,8 @@ fn plan_with(qcx: &mut Qcx<'_>, with: &With) -> Result<Vec<Binding>, PlanError> 
         return recursive::plan_mutually_recursive(qcx, with, block);
     }
     let mut bindings = vec![];
-    let ordered = if with.recursive { recursive::in_order(qcx, with)? } else { with.cte_tables.iter().collect() };
+    let ordered =
+        if with.recursive { recursive::in_order(qcx, with)? } else { with.cte_tables.iter().collect() };
     for cte in ordered {
         if with.recursive
             && let Some(binding) = recursive::plan_recursive(qcx, cte)?

@@ -4,16 +4,14 @@ use hw_expr::HirScalarExpr;
 use hw_expr::func::CastContext;
 use hw_repr::{Datum, ScalarType};
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Interval,
-    Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
+    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
+    Ident, Interval, Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
 use super::coerce::{Planned, Typed, parameter, unify, unify_types};
 use super::context::{Ecx, ident, locate, name_parts};
-use super::function::{
-    call_named, call_syntax, function_error, plan_function, syntax_after,
-};
+use super::function::{call_named, call_syntax, function_error, plan_function, syntax_after};
 use super::internal;
 use super::operator::{condition, is_comparison, not_distinct, operator};
 use super::scope::Resolved;
@@ -556,8 +554,8 @@ fn between(ecx: &Ecx<'_>, e: &Expr, low: &Expr, high: &Expr, negated: bool) -> R
 
 /// `BETWEEN SYMMETRIC`: between the bounds in one order or the other.
 pub(super) fn between_symmetric(ecx: &Ecx<'_>, args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
-    let [v, l, h] =
-        <[Planned; 3]>::try_from(args).map_err(|_| PlanError::syntax("BETWEEN SYMMETRIC has three operands"))?;
+    let [v, l, h] = <[Planned; 3]>::try_from(args)
+        .map_err(|_| PlanError::syntax("BETWEEN SYMMETRIC has three operands"))?;
     args_repeat(ecx, [&v, &l, &h])?;
     let one = between_values(ecx, v.clone(), l.clone(), h.clone(), span, false)?;
     let other = between_values(ecx, v, h, l, span, false)?;

@@ -111,7 +111,8 @@ pub(super) fn plan_select(
     check_named_windows(&ecx)?;
 
     let group_frame = qcx.frame(&scope, "GROUP BY");
-    let Groups { keys, sets, constants } = plan_group_by(&Ecx { qcx, frame: &group_frame }, select, &outputs)?;
+    let Groups { keys, sets, constants } =
+        plan_group_by(&Ecx { qcx, frame: &group_frame }, select, &outputs)?;
     let having_frame = frame("HAVING");
     let having = select.having.as_ref();
     let having =
@@ -126,12 +127,8 @@ pub(super) fn plan_select(
     let collector = collector.take();
     let groupings = resolve_groupings(&ecx, &collector.groupings, &keys)?;
     let grouped = sets.is_some() || !collector.aggregates.is_empty() || having.is_some();
-    let mut rewriter = Rewriter::new(
-        &scope,
-        grouped.then_some(&keys[..]),
-        collector.aggregates.len(),
-        groupings.len(),
-    );
+    let mut rewriter =
+        Rewriter::new(&scope, grouped.then_some(&keys[..]), collector.aggregates.len(), groupings.len());
     if grouped {
         let sets = sets.unwrap_or_else(|| vec![vec![]]);
         let aggregates = collector.aggregates;
