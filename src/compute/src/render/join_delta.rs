@@ -1,8 +1,8 @@
 //! Delta joins: one path of lookups for each input, nothing kept but the inputs' arrangements.
 //!
 //! Each output update stems from one update of each input. It is produced by the path of the input whose update is last in the
-//! total order of (time, input's position): path `i` sees updates of inputs `j < i` up to and at the time of its own update,
-//! those of inputs `j > i` only before it. That time travels with the row along the path ([`Timed`]), apart from the
+//! total order of (time, path's position): a path sees updates of the sources of earlier paths up to and at the time of its
+//! own update, those of later paths only before it. That time travels with the row along the path ([`Timed`]), apart from the
 //! time of the row, which grows with what it meets.
 
 use differential_dataflow::AsCollection;
@@ -35,8 +35,9 @@ pub(crate) fn render<'scope, T: RenderTime>(
 ) -> Collection<'scope, T> {
     let mut oks = Vec::new();
     let mut errs: Vec<_> = inputs.iter().map(|i| i.errs.clone()).collect();
-    for path in paths {
-        let (path_oks, path_errs) = render_path(&inputs, input_arities, path, until);
+    for (at, path) in paths.iter().enumerate() {
+        let later: Vec<usize> = paths[at + 1..].iter().map(|p| p.source).collect();
+        let (path_oks, path_errs) = render_path(&inputs, input_arities, path, &later, until);
         oks.push(path_oks.map(|(row, _)| row));
         errs.extend(path_errs);
     }
@@ -49,6 +50,7 @@ fn render_path<'scope, T: RenderTime>(
     inputs: &[Bundle<'scope, T>],
     input_arities: &[usize],
     path: &JoinPath,
+    later: &[usize],
     until: Timestamp,
 ) -> (Stream<'scope, T>, Vec<Errs<'scope, T>>) {
     let (mut stream, first) = start(&inputs[path.source], input_arities[path.source], path, until);
@@ -57,8 +59,7 @@ fn render_path<'scope, T: RenderTime>(
         let (keyed, key_errs) = key_stream(stream, stage);
         errs.push(key_errs);
         let combine = Combine::new(stage, input_arities[stage.input], until);
-        // Inputs after the source in the order of positions are seen without updates at the same time.
-        let strict = stage.input > path.source;
+        let strict = later.contains(&stage.input);
         let input = inputs[stage.input].arranged.get(&stage.lookup_key);
         let (joined, more) = match input.expect("the plan has arranged what is looked up").clone() {
             Flavor::Local(arranged) => half_join(keyed, arranged, strict, combine),

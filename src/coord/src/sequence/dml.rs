@@ -137,7 +137,8 @@ impl Coordinator {
         self.replace_context_functions(session, &mut mir);
         let (_, desc) = self.table_desc(table)?;
         let mut finishing = RowSetFinishing::trivial(desc.arity());
-        let plan = self.plan_peek(hw_catalog::builtin::MZ_CATALOG_SERVER_CLUSTER_ID, mir, &mut finishing)?;
+        let cluster = hw_catalog::builtin::MZ_CATALOG_SERVER_CLUSTER_ID;
+        let plan = self.plan_peek(session, cluster, mir, &mut finishing, true)?;
         match plan {
             PeekPlan::Constant(rows) => {
                 let rows = rows?.into_iter().map(|(row, diff)| (row, diff.max(0) as u64)).collect();
@@ -187,16 +188,17 @@ impl Coordinator {
     }
 
     pub(crate) fn copy_done(&mut self, mut ctx: ExecuteContext, copy: CopyIn) {
-        let result = self.copied_rows(&ctx.session, &copy).and_then(|rows| {
+        let table = copy.table;
+        let result = self.copied_rows(&ctx.session, copy).and_then(|rows| {
             let count = rows.len();
-            self.buffer_insert(&mut ctx.session, copy.table, rows, None)?;
+            self.buffer_insert(&mut ctx.session, table, rows, None)?;
             Ok(ExecuteResponse::Done(format!("COPY {count}")))
         });
         ctx.retire(result);
     }
 
     /// Puts defaults where the copy gives no column.
-    fn copied_rows(&self, session: &Session, copy: &CopyIn) -> Result<Vec<Row>, AdapterError> {
+    fn copied_rows(&self, session: &Session, copy: CopyIn) -> Result<Vec<Row>, AdapterError> {
         let state = self.catalog.state();
         let item = hw_sql::Catalog::item(&*state, copy.table);
         let item = item.ok_or_else(|| AdapterError::new("42P01", "the table has been dropped"))?;
@@ -204,7 +206,7 @@ impl Coordinator {
             return Err(AdapterError::new("42809", format!("\"{}\" is not a table", item.name.item)));
         };
         if copy.columns.iter().copied().eq(0..table.desc.arity()) {
-            return Ok(copy.rows.clone());
+            return Ok(copy.rows);
         }
         let defaults = self.lower_scalars(session, table.defaults.clone())?;
         let arena = RowArena::new();

@@ -14,11 +14,13 @@ pub(crate) mod datetime;
 pub(crate) mod digest;
 pub(crate) mod jsonb;
 pub(crate) mod math;
+pub(crate) mod query;
 pub(crate) mod range;
 pub mod signature;
 pub(crate) mod string;
 pub(crate) mod system;
 pub(crate) mod table;
+pub(crate) mod type_info;
 
 use hw_repr::{Datum, RowArena};
 
@@ -41,9 +43,11 @@ pub(crate) fn build() -> Registry {
     digest::register(&mut r);
     range::register(&mut r);
     system::register(&mut r);
+    query::register(&mut r);
     jsonb::register(&mut r);
     aggregate::register(&mut r);
     table::register(&mut r);
+    type_info::register(&mut r);
     r
 }
 

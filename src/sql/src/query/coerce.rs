@@ -10,6 +10,7 @@ use sqlparser::tokenizer::Span;
 
 use super::context::{Ecx, locate};
 use super::internal;
+use super::query_function::{is_named_by_catalog, name_text};
 use super::types::type_name;
 use crate::context::StatementContext;
 use crate::error::PlanError;
@@ -104,6 +105,11 @@ impl Planned {
     ) -> Result<Typed, PlanError> {
         let scx = ecx.scx();
         match self {
+            Planned::Typed(t)
+                if context >= CastContext::Assignment && to.is_string() && is_named_by_catalog(&t.typ) =>
+            {
+                cast_typed(name_text(scx, t)?, to, context)
+            }
             Planned::Typed(t) => cast_typed(t, to, context),
             Planned::Null => Ok(Typed::new(HirScalarExpr::null(to.clone()), to.clone())),
             Planned::Unknown(s, span) => literal(scx, &s, to, context).map_err(|e| locate(scx, e, span)),

@@ -26,6 +26,7 @@ mod named;
 mod names;
 mod operator;
 mod query;
+mod query_function;
 mod recursive;
 mod resolve;
 mod rewrite;

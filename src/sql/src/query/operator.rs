@@ -1,13 +1,14 @@
 //! Operators, comparisons of rows, and conditions.
 
 use hw_expr::HirScalarExpr;
-use hw_expr::func::{CastContext, Func, FuncDef, registry};
+use hw_expr::func::{CastContext, Func, FuncDef, FuncKind, registry};
 use hw_repr::ScalarType;
 use sqlparser::tokenizer::Span;
 
 use super::coerce::{Planned, Typed};
 use super::context::{Ecx, locate};
 use super::internal;
+use super::query_function::{call_query, is_named_by_catalog, name_text};
 use super::resolve::{NoMatch, Signature, choose};
 use super::types::type_name;
 use crate::error::PlanError;
@@ -55,8 +56,21 @@ pub(super) fn call_best(
     let names: Vec<String> = texts();
     let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
     let typed = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>();
-    let typed = typed.map_err(|e| (Failure::Error(e), names))?;
-    Ok(Planned::Typed(call(candidates[chosen], typed)))
+    let value = typed.and_then(|args| call_def(ecx, candidates[chosen], args));
+    value.map(Planned::Typed).map_err(|e| (Failure::Error(e), names))
+}
+
+/// Calls an entry with arguments that fit, by its query if it is one. Functions that print their arguments get those that
+/// the catalog names as text.
+fn call_def(ecx: &Ecx<'_>, def: &'static FuncDef, args: Vec<Typed>) -> Result<Typed, PlanError> {
+    if let FuncKind::Query(sql) = def.kind {
+        return call_query(ecx.scx(), def, sql, args);
+    }
+    if !matches!(def.name, "concat" | "concat_ws" | "format" | "||") {
+        return Ok(call(def, args));
+    }
+    let shown = |a: Typed| if is_named_by_catalog(&a.typ) { name_text(ecx.scx(), a) } else { Ok(a) };
+    Ok(call(def, args.into_iter().map(shown).collect::<Result<_, _>>()?))
 }
 
 /// Calls an entry with arguments that fit.
