@@ -13,6 +13,7 @@
 //! | `GROUP BY ALL`, `GROUP BY DISTINCT` | `GROUP BY` | [`Extensions::distinct_sets`] |
 //! | `ROLLUP (`, `CUBE (`, `GROUPING SETS (` | the same words, which our dialect parses | |
 //! | `substring(s SIMILAR p ESCAPE e)` | `substring(s, p, e)` | |
+//! | `VARIADIC` of an argument | a name of the argument, [`super::VARIADIC`] | |
 //! | `FETCH FIRST (expression) ROWS ONLY` | `LIMIT (expression)` | |
 
 use hw_expr::relation::LetRecLimit;
@@ -22,7 +23,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::error::{syntax_at, syntax_at_end};
-use super::extensions::{Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, WINDOW_MARK};
+use super::extensions::{Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, VARIADIC, WINDOW_MARK};
 use super::rewrite_types::rewrite_types;
 use super::tokens::{span, word};
 use crate::error::PlanError;
@@ -41,8 +42,8 @@ pub(crate) fn rewrite(
     }
     let interesting = |t: &TokenWithSpan| {
         let words = [
-            "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping",
-            "similar", "fetch",
+            "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping", "similar",
+            "fetch", "variadic",
         ];
         word(&t.token).is_some_and(|w| words.contains(&w)) || t.token == Token::Period
     };
@@ -165,6 +166,7 @@ impl<'a> Rewriter<'a> {
                     self.fetch = true;
                     continue;
                 }
+                Some("variadic") if self.variadic() => continue,
                 Some("exclude") if self.exclusion() => continue,
                 Some("group") if self.word(1) == Some("by") => {
                     self.group_by();
@@ -245,6 +247,21 @@ impl<'a> Rewriter<'a> {
         }
         self.out.push(token);
         self.at += 1;
+    }
+
+    /// `VARIADIC` before an argument: whether it is that, and then it has been dealt with.
+    fn variadic(&mut self) -> bool {
+        let begins = matches!(self.out.last().map(|t| &t.token), Some(Token::LParen | Token::Comma));
+        let next = self.tokens.get(self.at + 1).map(|t| &t.token);
+        if !begins || matches!(next, None | Some(Token::Comma | Token::RParen | Token::Period)) {
+            return false;
+        }
+        let span = self.tokens[self.at].span;
+        let name = Word { value: VARIADIC.into(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        self.out.push(TokenWithSpan { token: Token::Word(name), span });
+        self.out.push(TokenWithSpan { token: Token::RArrow, span });
+        self.at += 1;
+        true
     }
 
     /// `GROUP BY [ALL | DISTINCT]`

@@ -71,7 +71,10 @@ pub fn plan_insert_source(
                 };
                 plan_values(&qcx, values, Some(&value))?
             }
-            _ => plan_nested(&qcx, query)?,
+            _ => {
+                shared.want(wanted.clone());
+                plan_nested(&qcx, query)?
+            }
         };
         check_width(columns.len(), rel.types.len())?;
         let given = rel.types.clone();
