@@ -22,6 +22,8 @@ pub(crate) mod table;
 
 use hw_repr::{Datum, RowArena};
 
+pub(crate) use string::like::is_pattern as is_like_pattern;
+
 use crate::error::EvalError;
 use crate::func::{Registry, Role};
 

@@ -34,6 +34,11 @@ fn elements(pattern: &str) -> Result<Vec<Element>, EvalError> {
     Ok(out)
 }
 
+/// Whether the pattern can be read.
+pub(crate) fn is_pattern(pattern: &str) -> bool {
+    elements(pattern).is_ok()
+}
+
 /// Whether the text matches the pattern, whose escape character is the backslash. Time is the product of the lengths at
 /// worst.
 pub(crate) fn like(s: &str, pattern: &str) -> Result<bool, EvalError> {
