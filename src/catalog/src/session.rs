@@ -32,6 +32,10 @@ impl hw_sql::Catalog for SessionCatalog {
         self.state.schema_name(id)
     }
 
+    fn schema_oid(&self, id: SchemaId) -> Option<u32> {
+        self.state.schema_oid(id)
+    }
+
     fn schemas(&self) -> Vec<(Option<DatabaseId>, SchemaId, String)> {
         self.state.schemas()
     }
@@ -78,6 +82,10 @@ impl hw_sql::Catalog for SessionCatalog {
 
     fn role_name(&self, id: RoleId) -> Option<String> {
         self.state.role_name(id)
+    }
+
+    fn role_oid(&self, id: RoleId) -> Option<u32> {
+        self.state.role_oid(id)
     }
 
     fn replica_sizes(&self) -> Vec<(String, usize)> {

@@ -256,6 +256,10 @@ impl hw_sql::Catalog for CatalogState {
         self.schemas.get(&id).map(|s| (s.database, s.name.clone()))
     }
 
+    fn schema_oid(&self, id: SchemaId) -> Option<u32> {
+        self.schemas.get(&id).map(|s| s.oid)
+    }
+
     fn schemas(&self) -> Vec<(Option<DatabaseId>, SchemaId, String)> {
         self.schemas.iter().map(|(id, s)| (s.database, *id, s.name.clone())).collect()
     }
@@ -299,6 +303,10 @@ impl hw_sql::Catalog for CatalogState {
 
     fn role_name(&self, id: RoleId) -> Option<String> {
         self.roles.get(&id).map(|r| r.name.clone())
+    }
+
+    fn role_oid(&self, id: RoleId) -> Option<u32> {
+        self.roles.get(&id).map(|r| r.oid)
     }
 
     fn replica_sizes(&self) -> Vec<(String, usize)> {

@@ -18,6 +18,8 @@ pub(crate) struct ClusterContext<'a> {
     pub(crate) state: Arc<CatalogState>,
     pub(crate) coord: &'a Coordinator,
     pub(crate) cluster: ClusterId,
+    /// See [`DataflowContext::applies_transforms`].
+    pub(crate) transforms: bool,
 }
 
 impl DataflowContext for ClusterContext<'_> {
@@ -34,6 +36,10 @@ impl DataflowContext for ClusterContext<'_> {
 
     fn relation_type(&self, id: GlobalId) -> Option<hw_repr::RelationType> {
         Some(hw_sql::Catalog::item(&*self.state, id)?.desc()?.typ().clone())
+    }
+
+    fn applies_transforms(&self) -> bool {
+        self.transforms
     }
 }
 
@@ -203,7 +209,7 @@ impl Coordinator {
         exports: BTreeMap<GlobalId, DataflowExport>,
         cluster: ClusterId,
     ) -> Result<DataflowDescription, AdapterError> {
-        let context = ClusterContext { state: self.catalog.state(), coord: self, cluster };
+        let context = ClusterContext { state: self.catalog.state(), coord: self, cluster, transforms: true };
         let plan = hw_optimizer::optimize_dataflow(name, objects, exports, &context);
         Ok(plan.map_err(|e| AdapterError::internal(format!("optimizer: {e}")))?.lir)
     }

@@ -4,6 +4,7 @@
 //! * `select`: reads.
 //! * `dml`: INSERT, UPDATE, DELETE, COPY FROM.
 //! * `ddl`: CREATE, ALTER, DROP.
+//! * `materializable`: what may be maintained.
 //! * `purify`: statements that ask upstream systems first.
 //! * `subscribe`: SUBSCRIBE.
 //! * `explain`: EXPLAIN.
@@ -14,6 +15,7 @@ pub(crate) mod ddl;
 pub(crate) mod dml;
 pub(crate) mod execute;
 pub(crate) mod explain;
+pub(crate) mod materializable;
 pub(crate) mod purify;
 pub(crate) mod select;
 pub(crate) mod settings;

@@ -109,6 +109,12 @@ pub const VARS: &[VarDef] = &[
         VarKind::Bool,
         "Whether a notice tells the time at which a query read",
     ),
+    var(
+        "enable_optimizer_transforms",
+        "on",
+        VarKind::Bool,
+        "Whether queries are optimized before they run; what is maintained always is",
+    ),
     var("extra_float_digits", "1", VarKind::Int(-15, 3), "Digits of floating-point output"),
     var(
         "idle_in_transaction_session_timeout",

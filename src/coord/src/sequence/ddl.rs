@@ -263,7 +263,7 @@ impl Coordinator {
         if_not_exists: bool,
     ) -> Result<Vec<BuiltinUpdate>, AdapterError> {
         for item in &items {
-            check_materializable(&item.definition)?;
+            self.check_materializable(&item.definition)?;
         }
         let new: Vec<ItemKind> = items.iter().map(|i| i.definition.kind()).collect();
         self.check_limits(&new)?;
@@ -568,48 +568,4 @@ fn alter_tag(object: ObjectId) -> String {
         ObjectId::Role(_) => "ALTER ROLE",
     }
     .to_owned()
-}
-
-/// A maintained view cannot depend on the statement's context, `mz_now()` excepted.
-fn check_materializable(definition: &ItemDefinition) -> Result<(), AdapterError> {
-    let ItemDefinition::MaterializedView(view) = definition else { return Ok(()) };
-    let mut mir = hw_sql::lowering::lower(view.expr.clone())?;
-    let mut found = None;
-    mir.visit_mut_post(&mut |e| {
-        for scalar in e.scalars_mut() {
-            scalar.visit_post(&mut |s| {
-                if let hw_expr::MirScalarExpr::Unmaterializable(f) = s
-                    && *f != hw_expr::UnmaterializableFunc::MzNow
-                {
-                    found = Some(f.clone());
-                }
-            });
-        }
-    });
-    match found {
-        None => Ok(()),
-        Some(f) => Err(AdapterError::new("0A000", format!("cannot materialize call to {}", name_of(&f)))
-            .with_hint("Use mz_now() in place of functions of the current time.")),
-    }
-}
-
-fn name_of(f: &hw_expr::UnmaterializableFunc) -> &'static str {
-    use hw_expr::UnmaterializableFunc as F;
-    match f {
-        F::MzNow => "mz_now",
-        F::Now => "current_timestamp",
-        F::CurrentUser => "current_user",
-        F::SessionUser => "session_user",
-        F::CurrentDatabase => "current_database",
-        F::CurrentSchema => "current_schema",
-        F::CurrentSchemas { .. } => "current_schemas",
-        F::CurrentSetting(_) => "current_setting",
-        F::PgBackendPid => "pg_backend_pid",
-        F::EnvironmentId => "mz_environment_id",
-        F::MzVersion => "mz_version",
-        F::Uptime => "mz_uptime",
-        F::SessionId => "mz_session_id",
-        F::Version => "version",
-        F::PostmasterStartTime => "pg_postmaster_start_time",
-    }
 }

@@ -137,7 +137,8 @@ impl Coordinator {
         self.replace_context_functions(session, &mut mir);
         let (_, desc) = self.table_desc(table)?;
         let mut finishing = RowSetFinishing::trivial(desc.arity());
-        let plan = self.plan_peek(hw_catalog::builtin::MZ_CATALOG_SERVER_CLUSTER_ID, mir, &mut finishing)?;
+        let cluster = hw_catalog::builtin::MZ_CATALOG_SERVER_CLUSTER_ID;
+        let plan = self.plan_peek(session, cluster, mir, &mut finishing, true)?;
         match plan {
             PeekPlan::Constant(rows) => {
                 let rows = rows?.into_iter().map(|(row, diff)| (row, diff.max(0) as u64)).collect();

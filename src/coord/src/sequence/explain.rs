@@ -4,10 +4,11 @@ use hw_expr::{MirRelationExpr, RowSetFinishing};
 use hw_repr::{Datum, GlobalId, RelationDesc, Row, ScalarType};
 use hw_sql::plan::{ExplainPlan, ExplainStage, ExplainTarget, ItemDefinition, SelectPlan};
 
-use super::select::peek_inputs;
+use super::select::{applies_transforms, peek_inputs};
 use super::settings::constant_rows;
 use crate::coordinator::{Coordinator, ExecuteContext};
 use crate::error::AdapterError;
+use crate::session::Session;
 
 impl Coordinator {
     pub(crate) fn sequence_explain(&mut self, ctx: ExecuteContext, plan: ExplainPlan, params: Row) {
@@ -37,6 +38,7 @@ impl Coordinator {
             }
             ExplainTarget::Create(item) => explained(&self.catalog.state(), &item.definition)?,
         };
+        let is_query = matches!(plan.target, ExplainTarget::Select(_));
         let options = hw_optimizer::ExplainOptions { json: plan.json, with: plan.options };
         if plan.stage == ExplainStage::Raw {
             return Ok(format!("{hir:#?}"));
@@ -56,13 +58,17 @@ impl Coordinator {
             None => self.read_cluster(&ctx.session, &mir)?,
         };
         let finishing = finishing.unwrap_or_else(|| RowSetFinishing::trivial(mir.arity()));
+        // What is maintained always goes through the transforms.
+        let transforms = !is_query || applies_transforms(&ctx.session);
         match plan.stage {
-            ExplainStage::Timestamp => self.explain_timestamp(cluster, mir, finishing),
+            ExplainStage::Timestamp => {
+                self.explain_timestamp(&ctx.session, cluster, mir, finishing, transforms)
+            }
             stage => {
-                let views = self.expand(&mir, cluster)?.views;
+                let views = self.expand_for(&ctx.session, &mir, cluster)?.views;
                 let ids = (self.transient_id(), self.transient_id());
                 let state = self.catalog.state();
-                let context = crate::dataflow::ClusterContext { state, coord: self, cluster };
+                let context = crate::dataflow::ClusterContext { state, coord: self, cluster, transforms };
                 let mut finishing = finishing;
                 let physical = stage == ExplainStage::Physical;
                 hw_optimizer::explain_peek(
@@ -82,12 +88,14 @@ impl Coordinator {
 
     fn explain_timestamp(
         &mut self,
+        session: &Session,
         cluster: hw_repr::ClusterId,
         mir: MirRelationExpr,
         mut finishing: RowSetFinishing,
+        transforms: bool,
     ) -> Result<String, AdapterError> {
         let names = self.object_names();
-        let plan = self.plan_peek(cluster, mir, &mut finishing)?;
+        let plan = self.plan_peek(session, cluster, mir, &mut finishing, transforms)?;
         let inputs = peek_inputs(&plan);
         let mut out = String::new();
         out.push_str(&format!("     oracle read timestamp: {:>13}\n", self.oracle.read_ts()));

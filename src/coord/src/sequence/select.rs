@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
+use crate::dataflow::Expanded;
 use crate::error::AdapterError;
 use crate::reads::statement_timeout;
 use crate::session::{Session, TransactionOps};
@@ -31,6 +32,11 @@ pub(crate) struct Read {
     /// What it reads: durable collections and indexes.
     pub(crate) inputs: BTreeSet<GlobalId>,
     pub(crate) timestamp: Timestamp,
+}
+
+/// Whether the session's queries go through the optimizer's transforms.
+pub(crate) fn applies_transforms(session: &Session) -> bool {
+    session.vars.get("enable_optimizer_transforms") != Some("off")
 }
 
 /// Where a read's rows go.
@@ -79,24 +85,41 @@ impl Coordinator {
         let mut mir = hw_sql::lowering::lower(expr)?;
         self.replace_context_functions(session, &mut mir);
         let cluster = self.read_cluster(session, &mir)?;
-        let plan = self.plan_peek(cluster, mir, &mut finishing)?;
+        let plan = self.plan_peek(session, cluster, mir, &mut finishing, applies_transforms(session))?;
         let inputs = peek_inputs(&plan);
         let timestamp = self.choose_timestamp(session, cluster, &inputs, &when)?;
         Ok(Read { plan, finishing, desc, cluster, inputs, timestamp })
     }
 
-    /// Plans a query on a cluster.
+    /// Plans a query on a cluster, with or without the optimizer's transforms.
     pub(crate) fn plan_peek(
         &mut self,
+        session: &Session,
         cluster: ClusterId,
         mir: MirRelationExpr,
         finishing: &mut RowSetFinishing,
+        transforms: bool,
     ) -> Result<PeekPlan, AdapterError> {
-        let expanded = self.expand(&mir, cluster)?;
+        let expanded = self.expand_for(session, &mir, cluster)?;
         let ids = (self.transient_id(), self.transient_id());
-        let context = crate::dataflow::ClusterContext { state: self.catalog.state(), coord: self, cluster };
+        let state = self.catalog.state();
+        let context = crate::dataflow::ClusterContext { state, coord: self, cluster, transforms };
         hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)
             .map_err(|e| AdapterError::internal(format!("optimizer: {e}")))
+    }
+
+    /// The views that a query needs, with functions of the statement's context replaced in them too.
+    pub(crate) fn expand_for(
+        &self,
+        session: &Session,
+        mir: &MirRelationExpr,
+        cluster: ClusterId,
+    ) -> Result<Expanded, AdapterError> {
+        let mut expanded = self.expand(mir, cluster)?;
+        for (_, view) in &mut expanded.views {
+            self.replace_context_functions(session, view);
+        }
+        Ok(expanded)
     }
 
     /// The cluster on which a query runs: queries of system relations only go to the system's own.

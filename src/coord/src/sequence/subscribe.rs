@@ -56,7 +56,7 @@ impl Coordinator {
         let mut mir = mir;
         self.replace_context_functions(session, &mut mir);
         let cluster = self.read_cluster(session, &mir)?;
-        let mut objects = self.expand(&mir, cluster)?.views;
+        let mut objects = self.expand_for(session, &mir, cluster)?.views;
         objects.push((on_id, mir));
         let up_to = plan.up_to.as_ref().map(|e| self.eval_timestamp(session, e)).transpose()?;
         let kind = ExportKind::Subscribe { with_snapshot: plan.with_snapshot, up_to, order_by: vec![] };

@@ -97,7 +97,7 @@ impl MirScalarExpr {
 fn has_sound_pattern(func: &Func, args: &[MirScalarExpr]) -> bool {
     let like = matches!(func.def().name, "~~" | "!~~" | "~~*" | "!~~*");
     like && matches!(args.get(1).and_then(MirScalarExpr::as_literal),
-        Some(Datum::String(pattern)) if crate::functions::is_like_pattern(pattern))
+        Some(Datum::String(pattern)) if crate::functions::is_sound_like_pattern(pattern))
 }
 
 /// Evaluates an expression without columns or context functions.

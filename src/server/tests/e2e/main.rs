@@ -7,13 +7,16 @@
 
 mod bank;
 mod big;
+mod catalog;
 mod ddl_kill;
 mod errors;
 mod faults;
 mod guide;
 mod pgwire;
 mod process;
+mod random_queries;
 mod sql;
+mod sqlsmith;
 mod support;
 mod tpch;
 mod types;

@@ -5,7 +5,7 @@ use hw_expr::func::{CastContext, Func, registry};
 use hw_expr::hir::{ColumnRef, HirAggregateExpr};
 use hw_expr::{AggregateFunc, HirScalarExpr};
 use hw_repr::{ColumnOrder, ScalarType};
-use sqlparser::ast::OrderByExpr;
+use sqlparser::ast::{OrderByExpr, OrderBySort};
 
 use super::coerce::{Planned, Typed};
 use super::context::Ecx;
@@ -51,7 +51,7 @@ pub(super) fn plan_aggregate(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Planned, 
 }
 
 /// The expression as the scope `by` levels further out sees it.
-fn lowered(mut e: HirScalarExpr, by: usize) -> HirScalarExpr {
+pub(super) fn lowered(mut e: HirScalarExpr, by: usize) -> HirScalarExpr {
     e.visit_mut_post(0, &mut |depth, e| {
         if let HirScalarExpr::Column(c) = e
             && c.level >= depth
@@ -60,6 +60,16 @@ fn lowered(mut e: HirScalarExpr, by: usize) -> HirScalarExpr {
         }
     });
     e
+}
+
+/// The query level that an aggregate of these expressions belongs to: the innermost of its columns' (manual 4.2.7), counted
+/// outwards.
+pub(super) fn innermost_level<'e>(exprs: impl Iterator<Item = &'e HirScalarExpr>) -> usize {
+    let mut level: Option<usize> = None;
+    for e in exprs {
+        e.visit_free(&mut |c: ColumnRef| level = Some(level.map_or(c.level, |l: usize| l.min(c.level))));
+    }
+    level.unwrap_or(0)
 }
 
 /// An aggregate with planned arguments.
@@ -103,7 +113,7 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
     let args = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>()?;
     let sort = call.order_by.iter().map(|o| {
         let e = plan_expr(ecx, &o.expr)?.resolve(ecx)?;
-        Ok((e.expr, order_of(o, 0)))
+        Ok((e.expr, order_of(o, 0)?))
     });
     let sort = sort.collect::<Result<Vec<_>, PlanError>>()?;
     if call.distinct && sort.iter().any(|(e, _)| !args.iter().any(|a| a.expr == *e)) {
@@ -115,22 +125,31 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
 }
 
 /// The order that an ORDER BY item asks for.
-pub(super) fn order_of(o: &OrderByExpr, column: usize) -> ColumnOrder {
-    let desc = matches!(o.options.sort, Some(sqlparser::ast::OrderBySort::Desc));
+pub(super) fn order_of(o: &OrderByExpr, column: usize) -> Result<ColumnOrder, PlanError> {
+    let desc = match &o.options.sort {
+        None | Some(OrderBySort::Asc) => false,
+        Some(OrderBySort::Desc) => true,
+        Some(OrderBySort::Using(op)) => {
+            match op.0.last().and_then(|p| p.as_ident()).map(|i| i.value.as_str()) {
+                Some("<") => false,
+                Some(">") => true,
+                _ => {
+                    let text = format!("operator {op} is not a valid ordering operator");
+                    return Err(PlanError::new("42809", text).with_hint(
+                        "Ordering operators must be \"<\" or \">\" members of btree operator families.",
+                    ));
+                }
+            }
+        }
+    };
     let nulls_last = o.options.nulls_first.map_or(!desc, |first| !first);
-    ColumnOrder { column, desc, nulls_last }
+    Ok(ColumnOrder { column, desc, nulls_last })
 }
 
 impl AggregateParts {
-    /// The query level that the aggregate belongs to: the innermost of its columns' (manual 4.2.7), counted outwards.
     fn level(&self) -> usize {
-        let mut level: Option<usize> = None;
-        let mut note = |c: ColumnRef| level = Some(level.map_or(c.level, |l: usize| l.min(c.level)));
-        for e in self.args.iter().map(|a| &a.expr).chain(self.sort.iter().map(|(e, _)| e)).chain(&self.filter)
-        {
-            e.visit_free(&mut note);
-        }
-        level.unwrap_or(0)
+        let args = self.args.iter().map(|a| &a.expr);
+        innermost_level(args.chain(self.sort.iter().map(|(e, _)| e)).chain(&self.filter))
     }
 
     /// The value, by one or several aggregates of the dataflow.
@@ -138,6 +157,8 @@ impl AggregateParts {
         if self.def.kind.is_some() {
             return self.plain(emit);
         }
+        let args = self.args.iter().map(|a| &a.expr).chain(&self.filter);
+        ecx.qcx.shared.repeat(args.map(HirScalarExpr::size).sum(), 3)?;
         match self.def.name {
             "avg" => self.average(ecx, emit),
             name => self.moments(ecx, name, emit),

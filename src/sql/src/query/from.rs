@@ -29,6 +29,10 @@ pub(super) type Named = (HirRelationExpr, Scope);
 
 /// Plans a FROM clause; without one it is one row of no columns.
 pub(super) fn plan_from(qcx: &Qcx<'_>, from: &[TableWithJoins]) -> Result<Named, PlanError> {
+    qcx.shared.deeper_by(from.len(), || plan_from_here(qcx, from))
+}
+
+fn plan_from_here(qcx: &Qcx<'_>, from: &[TableWithJoins]) -> Result<Named, PlanError> {
     let mut result: Option<Named> = None;
     for item in from {
         result = Some(match result {
@@ -123,12 +127,14 @@ fn is_closed(expr: &HirRelationExpr) -> bool {
 }
 
 fn plan_table_with_joins(qcx: &Qcx<'_>, item: &TableWithJoins) -> Result<Named, PlanError> {
-    let mut left = plan_factor(qcx, &item.relation)?;
-    for join in &item.joins {
-        left = qcx.shared.deeper(|| plan_join(qcx, left.clone(), join))?;
-        check_aliases(&left.1)?;
-    }
-    Ok(left)
+    qcx.shared.deeper_by(item.joins.len(), || {
+        let mut left = plan_factor(qcx, &item.relation)?;
+        for join in &item.joins {
+            left = plan_join(qcx, left, join)?;
+            check_aliases(&left.1)?;
+        }
+        Ok(left)
+    })
 }
 
 fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError> {
@@ -285,7 +291,18 @@ fn join_using(
 
 fn plan_factor(qcx: &Qcx<'_>, factor: &TableFactor) -> Result<Named, PlanError> {
     match factor {
-        TableFactor::Table { name, alias, args: None, with_ordinality, sample: None, .. } => {
+        TableFactor::Table { with_hints, version, partitions, json_path, sample, index_hints, .. }
+            if !with_hints.is_empty()
+                || version.is_some()
+                || !partitions.is_empty()
+                || json_path.is_some()
+                || sample.is_some()
+                || !index_hints.is_empty() =>
+        {
+            let what = if sample.is_some() { "TABLESAMPLE" } else { "this clause of a table in FROM" };
+            Err(PlanError::unsupported(what))
+        }
+        TableFactor::Table { name, alias, args: None, with_ordinality, .. } => {
             if *with_ordinality {
                 return Err(PlanError::syntax("WITH ORDINALITY is for functions"));
             }
@@ -329,6 +346,10 @@ fn alias_join(scope: Scope, alias: &TableAlias) -> Result<Scope, PlanError> {
 
 /// Applies an alias's column names to the first table.
 fn rename_columns(mut scope: Scope, alias: &TableAlias) -> Result<Scope, PlanError> {
+    if alias.columns.iter().any(|c| c.data_type.is_some()) {
+        let text = "a column definition list is only allowed for functions returning \"record\"";
+        return Err(PlanError::syntax(text));
+    }
     if alias.columns.len() > scope.items.len() {
         let (name, has, given) = (ident(&alias.name), scope.items.len(), alias.columns.len());
         let text = format!("table \"{name}\" has {has} columns available but {given} columns specified");

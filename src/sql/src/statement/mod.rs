@@ -23,6 +23,7 @@ mod resolve;
 mod select;
 mod session;
 mod show;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ use hw_repr::{GlobalId, RelationDesc, ScalarType};
 
 pub use create_source::{Purified, PurifyRequest, mysql_table_desc, needs_purification, plan_purified};
 pub use normalize::humanize;
+pub use stored::{column_defaults, index_key_texts};
 
 use crate::catalog::Catalog;
 use crate::context::{SessionInfo, StatementContext};
