@@ -42,8 +42,8 @@ pub(crate) fn rewrite(
     }
     let interesting = |t: &TokenWithSpan| {
         let words = [
-            "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping", "similar",
-            "fetch", "variadic",
+            "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping",
+            "similar", "fetch", "variadic",
         ];
         word(&t.token).is_some_and(|w| words.contains(&w)) || t.token == Token::Period
     };

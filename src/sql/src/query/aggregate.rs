@@ -148,7 +148,14 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
         let sort = sorted.iter().zip(&args[direct..]).map(|(o, a)| Ok((a.expr.clone(), order_of(o, 0)?)));
         let sort = sort.collect::<Result<_, PlanError>>()?;
         let filter = call.filter.map(|f| plan_condition(ecx, f, "FILTER")).transpose()?;
-        return Ok(AggregateParts { kind: Kind::Def(defs[chosen]), args, sort, distinct: false, filter, direct });
+        return Ok(AggregateParts {
+            kind: Kind::Def(defs[chosen]),
+            args,
+            sort,
+            distinct: false,
+            filter,
+            direct,
+        });
     }
     let sort = call.order_by.iter().map(|o| {
         let e = plan_expr(ecx, &o.expr)?.resolve(ecx)?;
@@ -160,7 +167,14 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
         return Err(PlanError::new("42P10", text));
     }
     let filter = call.filter.map(|f| plan_condition(ecx, f, "FILTER")).transpose()?;
-    Ok(AggregateParts { kind: Kind::Def(defs[chosen]), args, sort, distinct: call.distinct, filter, direct: 0 })
+    Ok(AggregateParts {
+        kind: Kind::Def(defs[chosen]),
+        args,
+        sort,
+        distinct: call.distinct,
+        filter,
+        direct: 0,
+    })
 }
 
 /// Whether the aggregate is called as one of its kind is.
@@ -219,9 +233,11 @@ impl AggregateParts {
     pub(super) fn expand(self, ecx: &Ecx<'_>, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
         let def = match &self.kind {
             Kind::Hypothetical(name, keys) => return expand(ecx, name, keys, self.filter, emit),
-            Kind::Def(def) if def.kind.is_some() => return self.plain(def, emit),
             Kind::Def(def) => *def,
         };
+        if def.kind.is_some() {
+            return self.plain(def, emit);
+        }
         let args = self.args.iter().map(|a| &a.expr).chain(&self.filter);
         ecx.qcx.shared.repeat(args.map(HirScalarExpr::size).sum(), 3)?;
         match def.name {

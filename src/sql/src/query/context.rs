@@ -32,7 +32,13 @@ pub(super) struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     pub(super) fn new(scx: &'a StatementContext<'a>) -> Self {
-        Shared { scx, next_local: Cell::new(0), depth: Cell::new(0), repeated: Cell::new(0), wanted: Cell::default() }
+        Shared {
+            scx,
+            next_local: Cell::new(0),
+            depth: Cell::new(0),
+            repeated: Cell::new(0),
+            wanted: Cell::default(),
+        }
     }
 
     /// Says that the columns of the query that is planned next go to columns of these types, which what has no type of its own

@@ -324,7 +324,8 @@ fn plan_factor(qcx: &Qcx<'_>, factor: &TableFactor) -> Result<Named, PlanError> 
             plan_function_factor(qcx, name, args, *with_ordinality, alias.as_ref())
         }
         TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => laterally(qcx, &mut |q| {
-            let calls: Vec<FromCall<'_>> = array_exprs.iter().map(|e| unnest_call(Cow::Borrowed(e))).collect();
+            let calls: Vec<FromCall<'_>> =
+                array_exprs.iter().map(|e| unnest_call(Cow::Borrowed(e))).collect();
             plan_calls(q, &calls, *with_ordinality, alias.as_ref())
         }),
         TableFactor::Derived { lateral, subquery, alias, sample: None } => {

@@ -135,12 +135,8 @@ pub(super) fn plan_select(
     let collector = collector.take();
     let groupings = resolve_groupings(&ecx, &collector.groupings, &keys)?;
     let grouped = sets.is_some() || !collector.aggregates.is_empty() || having.is_some();
-    let mut rewriter = Rewriter::new(
-        &scope,
-        grouped.then_some(&keys[..]),
-        collector.aggregates.len(),
-        groupings.len(),
-    );
+    let mut rewriter =
+        Rewriter::new(&scope, grouped.then_some(&keys[..]), collector.aggregates.len(), groupings.len());
     for e in &collector.direct {
         let detail = "Direct arguments of an ordered-set aggregate must use only grouped columns.";
         rewrite(&ecx, &rewriter, e.clone(), None).map_err(|e| e.with_detail(detail))?;
