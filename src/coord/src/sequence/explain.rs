@@ -8,6 +8,7 @@ use super::select::{applies_transforms, peek_inputs};
 use super::settings::constant_rows;
 use crate::coordinator::{Coordinator, ExecuteContext};
 use crate::error::AdapterError;
+use crate::session::Session;
 
 impl Coordinator {
     pub(crate) fn sequence_explain(&mut self, ctx: ExecuteContext, plan: ExplainPlan, params: Row) {
@@ -60,9 +61,11 @@ impl Coordinator {
         // What is maintained always goes through the transforms.
         let transforms = !is_query || applies_transforms(&ctx.session);
         match plan.stage {
-            ExplainStage::Timestamp => self.explain_timestamp(cluster, mir, finishing, transforms),
+            ExplainStage::Timestamp => {
+                self.explain_timestamp(&ctx.session, cluster, mir, finishing, transforms)
+            }
             stage => {
-                let views = self.expand(&mir, cluster)?.views;
+                let views = self.expand_for(&ctx.session, &mir, cluster)?.views;
                 let ids = (self.transient_id(), self.transient_id());
                 let state = self.catalog.state();
                 let context = crate::dataflow::ClusterContext { state, coord: self, cluster, transforms };
@@ -85,13 +88,14 @@ impl Coordinator {
 
     fn explain_timestamp(
         &mut self,
+        session: &Session,
         cluster: hw_repr::ClusterId,
         mir: MirRelationExpr,
         mut finishing: RowSetFinishing,
         transforms: bool,
     ) -> Result<String, AdapterError> {
         let names = self.object_names();
-        let plan = self.plan_peek(cluster, mir, &mut finishing, transforms)?;
+        let plan = self.plan_peek(session, cluster, mir, &mut finishing, transforms)?;
         let inputs = peek_inputs(&plan);
         let mut out = String::new();
         out.push_str(&format!("     oracle read timestamp: {:>13}\n", self.oracle.read_ts()));

@@ -11,6 +11,7 @@ mod fusion;
 mod join_constants;
 pub(crate) mod join_implementation;
 pub(crate) mod normalize_lets;
+mod or_restriction;
 mod predicate_pushdown;
 mod reduce_elision;
 mod redundant_join;
@@ -33,6 +34,7 @@ pub(crate) const LOGICAL: &[(&str, Rule)] = &[
     ("fusion", fusion::apply),
     ("fold_constants", fold_constants::apply),
     ("join_constants", join_constants::apply),
+    ("or_restriction", or_restriction::apply),
     ("predicate_pushdown", predicate_pushdown::apply),
     ("union_cancel", union_cancel::apply),
     ("topk_elision", topk_elision::apply),
@@ -43,6 +45,10 @@ pub(crate) const LOGICAL: &[(&str, Rule)] = &[
 
 /// Applies the logical rules until nothing changes.
 pub(crate) fn optimize_logical(expr: &mut MirRelationExpr) {
+    // Filters come first: what they leave of a long constant is folded, not all of it.
+    normalize_lets::apply(expr);
+    fusion::apply(expr);
+    predicate_pushdown::apply(expr);
     for round in 0..MAX_ROUNDS {
         let before = expr.clone();
         for (name, rule) in LOGICAL {
