@@ -42,11 +42,13 @@ fn is_default(e: &Expr) -> bool {
 }
 
 /// Plans the rows of an INSERT: all of the table's columns (`desc`), those in `columns` (positions, in the order written) from
-/// the query, the others from `defaults`. `DEFAULT` may stand in VALUES.
+/// the query, the others from `defaults`. `DEFAULT` may stand in VALUES. Without
+/// names (`named`) the query may give fewer columns, the first ones.
 pub fn plan_insert_source(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
     columns: &[usize],
+    named: bool,
     defaults: &[HirScalarExpr],
     query: &ast::Query,
 ) -> Result<HirRelationExpr, PlanError> {
@@ -61,7 +63,7 @@ pub fn plan_insert_source(
             && query.fetch.is_none();
         let rel = match &*query.body {
             SetExpr::Values(values) if plain => {
-                check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()))?;
+                check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()), named)?;
                 let value = |ecx: &Ecx<'_>, c: usize, e: &Expr| {
                     if is_default(e) {
                         return Ok(Typed::new(defaults[columns[c]].clone(), wanted[c].clone()));
@@ -76,7 +78,7 @@ pub fn plan_insert_source(
                 plan_nested(&qcx, query)?
             }
         };
-        check_width(columns.len(), rel.types.len())?;
+        check_width(columns.len(), rel.types.len(), named)?;
         let given = rel.types.clone();
         let wanted = &wanted[..given.len()];
         let expr = cast_rel(rel, wanted, CastContext::Assignment).map_err(|(i, e)| match e.sqlstate {
@@ -87,11 +89,11 @@ pub fn plan_insert_source(
     })
 }
 
-fn check_width(columns: usize, given: usize) -> Result<(), PlanError> {
+fn check_width(columns: usize, given: usize, named: bool) -> Result<(), PlanError> {
     if given > columns {
         return Err(PlanError::syntax("INSERT has more expressions than target columns"));
     }
-    if given < columns {
+    if given < columns && named {
         return Err(PlanError::syntax("INSERT has more target columns than expressions"));
     }
     Ok(())

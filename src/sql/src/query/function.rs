@@ -433,7 +433,12 @@ fn current_setting(ecx: &Ecx<'_>, args: Vec<Planned>) -> Result<Planned, PlanErr
         Some(Datum::String(s)) => {
             Ok(context_function(UnmaterializableFunc::CurrentSetting(s.to_lowercase())))
         }
-        _ => Err(PlanError::unsupported("current_setting of a name that is not a literal")),
+        // Which setting it is shows only when the query runs.
+        _ => {
+            let defs = registry().functions.get("hw_setting").map(Vec::as_slice).unwrap_or_default();
+            let value = call_best(ecx, defs, vec![Planned::Typed(name)], false);
+            value.map_err(|_| PlanError::unsupported("current_setting of a name that is not a literal"))
+        }
     }
 }
 

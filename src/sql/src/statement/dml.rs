@@ -91,8 +91,9 @@ pub(crate) fn insert(scx: &StatementContext<'_>, stmt: &Insert) -> Result<Plan, 
     };
     let source = match &stmt.source {
         Some(query) => {
+            let named = columns.is_some();
             let columns = columns.unwrap_or_else(|| (0..table.desc.arity()).collect());
-            query::plan_insert_source(scx, &table.desc, &columns, &table.defaults, query)?
+            query::plan_insert_source(scx, &table.desc, &columns, named, &table.defaults, query)?
         }
         None => default_row(&table),
     };
