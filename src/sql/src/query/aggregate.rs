@@ -217,9 +217,11 @@ impl AggregateParts {
     pub(super) fn expand(self, ecx: &Ecx<'_>, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
         let def = match &self.kind {
             Kind::Hypothetical(name, keys) => return expand(ecx, name, keys, self.filter, emit),
-            Kind::Def(def) if def.kind.is_some() => return self.plain(def, emit),
             Kind::Def(def) => *def,
         };
+        if def.kind.is_some() {
+            return self.plain(def, emit);
+        }
         let args = self.args.iter().map(|a| &a.expr).chain(&self.filter);
         ecx.qcx.shared.repeat(args.map(HirScalarExpr::size).sum(), 3)?;
         match def.name {
