@@ -95,8 +95,7 @@ impl Coordinator {
         let expanded = self.expand(&mir, cluster)?;
         let ids = (self.transient_id(), self.transient_id());
         let context = crate::dataflow::ClusterContext { state: self.catalog.state(), coord: self, cluster };
-        hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)
-            .map_err(|e| AdapterError::internal(format!("optimizer: {e}")))
+        Ok(hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)?)
     }
 
     /// The cluster on which a query runs: queries of system relations only go to the system's own.

@@ -2,7 +2,7 @@
 //!
 //! For each input to start with, the others are taken greedily: connected ones before cross joins, those looked up by a key
 //! of theirs (they add no rows), those that are arranged already, those that a predicate restricts. Of the orders, the one is
-//! taken whose worst steps are best.
+//! taken whose worst steps are best, those first that start with an input that an equality with a literal picks out.
 //!
 //! A delta join keeps no intermediate results. It is taken when it needs no more new arrangements than the linear join
 //! would; for plans that run once, when it needs none.
@@ -351,7 +351,10 @@ impl<'a> Planner<'a> {
             let mut worst_first: Vec<_> =
                 orders[start].1.iter().map(|s| (s.connected, s.unique, s.arranged, s.restricted)).collect();
             worst_first.sort();
-            (worst_first, self.restricted[start], std::cmp::Reverse(start))
+            // What a literal picks out is small, and so is what it is joined with next.
+            let connected = worst_first.first().is_none_or(|s| s.0);
+            let picked = connected && self.restricted[start] == 2;
+            (picked, worst_first, self.restricted[start], std::cmp::Reverse(start))
         };
         let start = (0..starts).max_by_key(|s| quality(*s)).unwrap_or(0);
         let linear = self.missing(orders[start].0.iter());
