@@ -47,11 +47,6 @@ impl AdapterError {
         e
     }
 
-    /// The statement was cancelled (57014).
-    pub fn canceled() -> Self {
-        Self::new("57014", "canceling statement due to user request")
-    }
-
     /// Adds a detail.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());

@@ -68,6 +68,10 @@ pub struct AggregateDef {
     pub kind: Option<AggregateKind>,
     /// Whether the value over no rows is NULL (count's is 0).
     pub null_on_empty: bool,
+    /// Of an ordered-set aggregate, called `f(direct, …) WITHIN GROUP (ORDER BY sorted, …)`, the number of direct
+    /// parameters. They come first in `params`, the sorted ones after them. A call passes all of them as arguments in
+    /// that order, with `order_by` on the positions of the sorted ones as WITHIN GROUP says. `None` for any other.
+    pub direct: Option<usize>,
 }
 
 impl fmt::Debug for AggregateDef {

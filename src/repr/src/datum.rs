@@ -112,6 +112,10 @@ impl<'a> Datum<'a> {
         matches!(self, Datum::Null)
     }
 
+    fn is_json_scalar(&self) -> bool {
+        matches!(self, Datum::JsonNull | Datum::String(_) | Datum::Numeric(_) | Datum::Bool(_))
+    }
+
     /// The position of the variant, by which different kinds are ordered.
     fn kind(&self) -> u8 {
         match self {
@@ -375,6 +379,27 @@ fn compare_maps(a: &DatumMap<'_>, b: &DatumMap<'_>) -> Ordering {
     a.iter().count().cmp(&b.iter().count()).then_with(|| a.iter().cmp(b.iter()))
 }
 
+fn compare_lists(a: &DatumList<'_>, b: &DatumList<'_>) -> Ordering {
+    let by_kind = |x: &Datum<'_>, y: &Datum<'_>| match (x, y) {
+        // Below the top an empty JSON array is above the scalars, like any other.
+        (Datum::List(_), y) if y.is_json_scalar() => Ordering::Greater,
+        (x, Datum::List(_)) if x.is_json_scalar() => Ordering::Less,
+        _ => x.cmp(y),
+    };
+    let (mut xs, mut ys) = (a.iter(), b.iter());
+    loop {
+        match (xs.next(), ys.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(x), Some(y)) => match by_kind(&x, &y) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            },
+        }
+    }
+}
+
 fn compare_arrays(a: &ArrayRef<'_>, b: &ArrayRef<'_>) -> Ordering {
     // PostgreSQL manual 9.19: element by element, then number of dimensions, then the dimensions.
     a.elements.iter().cmp(b.elements.iter()).then_with(|| a.ndims().cmp(&b.ndims())).then_with(|| {
@@ -405,9 +430,12 @@ impl Ord for Datum<'_> {
             (Datum::Uuid(a), Datum::Uuid(b)) => a.cmp(b),
             (Datum::MzTimestamp(a), Datum::MzTimestamp(b)) => a.cmp(b),
             (Datum::Array(a), Datum::Array(b)) => compare_arrays(a, b),
-            (Datum::List(a), Datum::List(b)) => a.iter().cmp(b.iter()),
+            (Datum::List(a), Datum::List(b)) => compare_lists(a, b),
             (Datum::Map(a), Datum::Map(b)) => compare_maps(a, b),
             (Datum::Range(a), Datum::Range(b)) => compare_ranges(a, b),
+            // Only in `jsonb` does an array meet a scalar; an empty one is the least of all values at the top.
+            (Datum::List(a), b) if a.is_empty() && b.is_json_scalar() => Ordering::Less,
+            (a, Datum::List(b)) if b.is_empty() && a.is_json_scalar() => Ordering::Greater,
             _ => self.kind().cmp(&other.kind()),
         }
     }

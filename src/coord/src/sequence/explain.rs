@@ -17,7 +17,7 @@ use hw_sql::plan::{
     SelectPlan,
 };
 
-use super::select::peek_inputs;
+use super::select::{applies_transforms, peek_inputs};
 use super::settings::constant_rows;
 use crate::coordinator::{Coordinator, ExecuteContext};
 use crate::dataflow::ClusterContext;
@@ -188,9 +188,10 @@ impl Coordinator {
                 let mut mir = hw_sql::lowering::lower(hir)?;
                 self.replace_context_functions(&ctx.session, &mut mir);
                 let cluster = self.read_cluster(&ctx.session, &mir)?;
-                let views = self.expand(&mir, cluster)?.views;
+                let views = self.expand_for(&ctx.session, &mir, cluster)?.views;
+                let transforms = applies_transforms(&ctx.session);
                 let ids = (self.transient_id(), self.transient_id());
-                let context = self.cluster_context(cluster);
+                let context = self.cluster_context(cluster, transforms);
                 let names = self.names(ctx, BTreeMap::new());
                 Ok(hw_optimizer::explain_peek(
                     mir, views, &context, &finishing, ids, physical, &names, options,
@@ -250,7 +251,8 @@ impl Coordinator {
         options: &ExplainOptions,
     ) -> Result<String, AdapterError> {
         let exports = BTreeMap::from([(id.unwrap_or(GlobalId::Transient(0)), export)]);
-        let context = self.cluster_context(cluster);
+        // What is maintained always goes through the transforms.
+        let context = self.cluster_context(cluster, true);
         Ok(hw_optimizer::explain_dataflow(objects, exports, &context, physical, &names, options)?)
     }
 
@@ -258,8 +260,8 @@ impl Coordinator {
         Names { state: self.catalog.state(), session: ctx.session.info(), own }
     }
 
-    fn cluster_context(&self, cluster: ClusterId) -> ClusterContext<'_> {
-        ClusterContext { state: self.catalog.state(), coord: self, cluster }
+    fn cluster_context(&self, cluster: ClusterId, transforms: bool) -> ClusterContext<'_> {
+        ClusterContext { state: self.catalog.state(), coord: self, cluster, transforms }
     }
 
     fn explain_timestamp(&mut self, ctx: &ExecuteContext, target: Target) -> Result<String, AdapterError> {
@@ -270,7 +272,8 @@ impl Coordinator {
         self.replace_context_functions(&ctx.session, &mut mir);
         let cluster = self.read_cluster(&ctx.session, &mir)?;
         let names = self.names(ctx, BTreeMap::new());
-        let plan = self.plan_peek(cluster, mir, &mut finishing)?;
+        let transforms = applies_transforms(&ctx.session);
+        let plan = self.plan_peek(&ctx.session, cluster, mir, &mut finishing, transforms)?;
         let inputs = peek_inputs(&plan);
         let mut out = String::new();
         out.push_str(&format!("     oracle read timestamp: {:>13}\n", self.oracle.read_ts()));

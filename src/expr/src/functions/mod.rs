@@ -14,13 +14,17 @@ pub(crate) mod datetime;
 pub(crate) mod digest;
 pub(crate) mod jsonb;
 pub(crate) mod math;
+pub(crate) mod query;
 pub(crate) mod range;
 pub mod signature;
 pub(crate) mod string;
 pub(crate) mod system;
 pub(crate) mod table;
+pub(crate) mod type_info;
 
 use hw_repr::{Datum, RowArena};
+
+pub(crate) use string::like::is_sound_pattern as is_sound_like_pattern;
 
 use crate::error::EvalError;
 use crate::func::{Registry, Role};
@@ -41,9 +45,11 @@ pub(crate) fn build() -> Registry {
     digest::register(&mut r);
     range::register(&mut r);
     system::register(&mut r);
+    query::register(&mut r);
     jsonb::register(&mut r);
     aggregate::register(&mut r);
     table::register(&mut r);
+    type_info::register(&mut r);
     r
 }
 
@@ -80,6 +86,14 @@ pub(crate) type EvalResult<'a> = Result<Datum<'a>, EvalError>;
 /// A value.
 pub(crate) fn ok<'a>(v: impl Into<Datum<'a>>) -> EvalResult<'a> {
     Ok(v.into())
+}
+
+/// The most bytes that a function's value may have.
+pub(crate) const MAX_TEXT: usize = 1 << 28;
+
+/// Refuses a value of more bytes than a function may make.
+pub(crate) fn check_size(bytes: usize) -> Result<(), EvalError> {
+    if bytes > MAX_TEXT { fail("54000", "requested length too large") } else { Ok(()) }
 }
 
 /// A text value kept in the arena.

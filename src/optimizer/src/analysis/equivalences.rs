@@ -38,7 +38,7 @@ pub(crate) fn derive(
             let mut out = first();
             let arity = input.arity();
             for (i, s) in scalars.iter().enumerate() {
-                if keeps(s) {
+                if out.len() < MAX_MEMBERS && keeps(s) {
                     out.push(vec![MirScalarExpr::Column(arity + i), s.clone()]);
                 }
             }

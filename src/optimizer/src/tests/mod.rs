@@ -70,6 +70,27 @@ pub(crate) fn bind_mz_now(e: &mut MirRelationExpr, time: Timestamp) {
     });
 }
 
+/// The same without transforms.
+struct Plain<'a>(&'a Tables);
+
+impl DataflowContext for Plain<'_> {
+    fn durable(&self, id: GlobalId) -> Option<DurableInfo> {
+        self.0.durable(id)
+    }
+
+    fn indexes_on(&self, id: GlobalId) -> Vec<(GlobalId, Vec<MirScalarExpr>)> {
+        self.0.indexes_on(id)
+    }
+
+    fn relation_type(&self, id: GlobalId) -> Option<RelationType> {
+        self.0.relation_type(id)
+    }
+
+    fn applies_transforms(&self) -> bool {
+        false
+    }
+}
+
 /// Evaluates a plan as it is.
 pub(crate) fn eval(
     e: &MirRelationExpr,
@@ -151,9 +172,11 @@ fn check(seed: u64, generate: fn(u64) -> (Tables, MirRelationExpr)) {
     let before: Vec<_> = plan.column_types().into_iter().map(|t| t.scalar_type.without_modifiers()).collect();
     assert_eq!(types, before, "seed {seed}: types\n{}\nbecame\n{}", shown(&plan), shown(local.expr()));
     let (id, index) = (GlobalId::Transient(1), GlobalId::Transient(2));
-    for one_shot in [false, true] {
-        let objects =
-            crate::dataflow::optimize_objects(vec![(id, plan.clone())], &tables, &[index], one_shot).unwrap();
+    let plain = Plain(&tables);
+    let contexts: [(&dyn DataflowContext, bool); 3] = [(&tables, false), (&tables, true), (&plain, true)];
+    for (context, one_shot) in contexts {
+        let objects = vec![(id, plan.clone())];
+        let objects = crate::dataflow::optimize_objects(objects, context, &[index], one_shot).unwrap();
         let optimised = objects[0].1.clone();
         let actual = eval(&optimised, &tables, &mut BTreeMap::new());
         let actual =
@@ -174,7 +197,7 @@ fn check(seed: u64, generate: fn(u64) -> (Tables, MirRelationExpr)) {
         let export = DataflowExport { on_id: id, desc, kind: ExportKind::Index { key } };
         let exports = BTreeMap::from([(index, export)]);
         let lowered =
-            crate::dataflow::lower_dataflow("test", objects, exports, &tables, one_shot).unwrap().lir;
+            crate::dataflow::lower_dataflow("test", objects, exports, context, one_shot).unwrap().lir;
         let actual = lir_eval::run(&lowered, &tables, id);
         let text = || crate::explain::dataflow_text(&lowered, &Ids);
         let actual = actual.unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}\n{}", shown(&optimised), text()));

@@ -11,7 +11,7 @@
 //! Columns that are not asked for any more need not be produced, and predicates that are known already disappear. What may
 //! fail stays as it is: in another form it could be evaluated earlier.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hw_expr::func::Role;
 use hw_expr::{LocalId, MirRelationExpr, MirScalarExpr};
@@ -113,7 +113,12 @@ fn filter(mut predicates: Vec<MirScalarExpr>, input: &Classes, types: &[ColumnTy
             out.push(p);
         }
     }
-    let rejects: Vec<_> = out.iter().map(MirScalarExpr::columns_not_null_where_true).collect();
+    // What may fail still needs the test before it.
+    let rejects = |p: &MirScalarExpr| match p.could_error() {
+        true => BTreeSet::new(),
+        false => p.columns_not_null_where_true(),
+    };
+    let rejects: Vec<BTreeSet<usize>> = out.iter().map(rejects).collect();
     let mut i = 0;
     out.retain(|p| {
         i += 1;

@@ -14,6 +14,7 @@ pub(crate) mod join_implementation;
 pub(crate) mod literal_constraints;
 mod literal_lifting;
 pub(crate) mod normalize_lets;
+mod or_restriction;
 mod predicate_pushdown;
 mod reduce_elision;
 mod reduce_fusion;
@@ -41,6 +42,7 @@ pub(crate) const LOGICAL: &[(&str, Rule)] = &[
     ("fusion", fusion::apply),
     ("fold_constants", fold_constants::apply),
     ("join_constants", join_constants::apply),
+    ("or_restriction", or_restriction::apply),
     ("predicate_pushdown", predicate_pushdown::apply),
     ("equivalences", equivalences::apply),
     ("literal_lifting", literal_lifting::apply),
@@ -58,6 +60,10 @@ pub(crate) const LOGICAL: &[(&str, Rule)] = &[
 
 /// Applies the logical rules until nothing changes.
 pub(crate) fn optimize_logical(expr: &mut MirRelationExpr) {
+    // Filters come first: what they leave of a long constant is folded, not all of it.
+    normalize_lets::apply(expr);
+    fusion::apply(expr);
+    predicate_pushdown::apply(expr);
     for round in 0..MAX_ROUNDS {
         let before = expr.clone();
         for (name, rule) in LOGICAL {

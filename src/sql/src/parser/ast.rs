@@ -10,6 +10,7 @@ use sqlparser::ast;
 pub use sqlparser::ast::Ident;
 
 use crate::catalog::ItemKind;
+use crate::plan::DiscardWhat;
 
 /// A name of one or more parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -666,10 +667,7 @@ pub enum Statement {
     /// RESET ALL
     ResetAll,
     /// DISCARD
-    Discard {
-        /// ALL rather than TEMP, PLANS, SEQUENCES
-        all: bool,
-    },
+    Discard(DiscardWhat),
     /// BEGIN
     Begin(TransactionModes),
     /// COMMIT

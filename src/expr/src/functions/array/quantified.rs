@@ -60,7 +60,7 @@ pub(super) fn register(r: &mut Registry) {
         "hw_any_not_like" "hw_all_not_like" "" |x, y| Ok(!like(x.unwrap_str(), y.unwrap_str())?);
         "hw_any_ilike" "hw_all_ilike" "" ilike;
         "hw_any_not_ilike" "hw_all_not_ilike" "" |x, y| Ok(!ilike(x, y)?);
-        "hw_any_regex" "hw_all_regex" "" |x, y| Ok(regex(y.unwrap_str(), "", None)?.0.is_match(x.unwrap_str()));
-        "hw_any_iregex" "hw_all_iregex" "" |x, y| Ok(regex(y.unwrap_str(), "i", None)?.0.is_match(x.unwrap_str()));
+        "hw_any_regex" "hw_all_regex" "" |x, y| regex(y.unwrap_str(), "", None)?.0.is_match(x.unwrap_str());
+        "hw_any_iregex" "hw_all_iregex" "" |x, y| regex(y.unwrap_str(), "i", None)?.0.is_match(x.unwrap_str());
     }
 }

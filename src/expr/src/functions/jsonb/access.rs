@@ -114,8 +114,9 @@ fn indexed<'a>(d: Datum<'a>, index: Datum<'_>) -> Option<Datum<'a>> {
     };
     match d {
         Datum::List(l) => element(l, index),
-        // A scalar counts as an array of itself when subscripted, not with the operators.
-        _ => None,
+        Datum::Map(_) => None,
+        // A scalar counts as an array of itself.
+        scalar => position(index, 1).map(|_| scalar),
     }
 }
 

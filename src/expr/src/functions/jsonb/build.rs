@@ -19,6 +19,8 @@ pub(super) fn register(r: &mut Registry) {
         r.add(f(s, |cx, arena, a| arena.try_make_datum(|p| pack_json(a[0], &cx.types.args[0], p))));
     }
     for s in [
+        "jsonb_build_array() -> jsonb",
+        "json_build_array() -> jsonb",
         "jsonb_build_array(Any...) -> jsonb notnull stable",
         "json_build_array(Any...) -> jsonb notnull stable",
     ] {
@@ -29,6 +31,8 @@ pub(super) fn register(r: &mut Registry) {
         }));
     }
     for s in [
+        "jsonb_build_object() -> jsonb",
+        "json_build_object() -> jsonb",
         "jsonb_build_object(Any...) -> jsonb notnull stable",
         "json_build_object(Any...) -> jsonb notnull stable",
     ] {

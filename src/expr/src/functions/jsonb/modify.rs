@@ -151,8 +151,13 @@ fn changed<'a>(
     c: Change<'a>,
     what: &str,
 ) -> EvalResult<'a> {
-    if !matches!(d, Datum::Map(_) | Datum::List(_)) {
-        return fail("22023", format!("cannot {what} scalar"));
+    let empty = match d {
+        Datum::Map(m) => m.is_empty(),
+        Datum::List(l) => l.is_empty(),
+        _ => return fail("22023", format!("cannot {what} scalar")),
+    };
+    if empty && matches!(c, Change::Delete | Change::Set { create: false, .. }) {
+        return Ok(d);
     }
     match path(at) {
         None => fail("22004", "path element at position 1 is null"),

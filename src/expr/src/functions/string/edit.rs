@@ -374,7 +374,7 @@ pub(super) fn register(r: &mut Registry) {
     }));
     r.add(f("chr(int4) -> text", |_, arena, a| match a[0].unwrap_int32() {
         0 => fail("54000", "null character not permitted"),
-        n if n < 0 => fail("54000", "character number must be positive"),
+        n if n < 0 => Err(invalid_parameter("character number must be positive")),
         n => match char::from_u32(n as u32) {
             Some(c) => text(arena, c.to_string()),
             None if n > 0x0010_FFFF => {
@@ -391,7 +391,6 @@ pub(super) fn register(r: &mut Registry) {
         Datum::String(s) => text(arena, quote_literal(s)),
         _ => ok("NULL"),
     }));
-    r.add(f("format(text) -> text nullable stable", format));
     r.add(f("format(text, Any...) -> text lax stable", format));
     for s in ["overlay(text, text, int4) -> text", "overlay(text, text, int4, int4) -> text"] {
         r.add(f(s, |_, arena, a| overlay(arena, a)));

@@ -15,9 +15,11 @@ enum Element {
     /// `_`
     One,
     Char(char),
+    /// An escape character that escapes nothing, an error where the match reaches it.
+    Dangling,
 }
 
-fn elements(pattern: &str) -> Result<Vec<Element>, EvalError> {
+fn elements(pattern: &str) -> Vec<Element> {
     let mut out = Vec::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -26,18 +28,23 @@ fn elements(pattern: &str) -> Result<Vec<Element>, EvalError> {
             '_' => Element::One,
             '\\' => match chars.next() {
                 Some(c) => Element::Char(c),
-                None => return fail("22025", "LIKE pattern must not end with escape character"),
+                None => Element::Dangling,
             },
             c => Element::Char(c),
         });
     }
-    Ok(out)
+    out
+}
+
+/// Whether the pattern fails for no text.
+pub(crate) fn is_sound_pattern(pattern: &str) -> bool {
+    !elements(pattern).contains(&Element::Dangling)
 }
 
 /// Whether the text matches the pattern, whose escape character is the backslash. Time is the product of the lengths at
 /// worst.
 pub(crate) fn like(s: &str, pattern: &str) -> Result<bool, EvalError> {
-    let pattern = elements(pattern)?;
+    let pattern = elements(pattern);
     let chars: Vec<char> = s.chars().collect();
     let (mut i, mut j) = (0, 0);
     // Where the last `%` was, and how far it has eaten.
@@ -50,6 +57,9 @@ pub(crate) fn like(s: &str, pattern: &str) -> Result<bool, EvalError> {
             }
             Some(Element::One) => (i, j) = (i + 1, j + 1),
             Some(Element::Char(c)) if *c == chars[i] => (i, j) = (i + 1, j + 1),
+            Some(Element::Dangling) => {
+                return fail("22025", "LIKE pattern must not end with escape character");
+            }
             _ => match &mut restart {
                 Some((after, eaten)) => {
                     *eaten += 1;

@@ -208,9 +208,6 @@ fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> S
     let zeros =
         t.tokens.iter().filter(|k| matches!(k, Token::Nine | Token::Zero)).position(|k| *k == Token::Zero);
     let mut first = zeros.map_or(significant, |z| z.min(significant));
-    if first >= places && places > 0 && t.fraction == 0 {
-        first = places - 1;
-    }
     // Zeros that FM drops at the end of the fraction.
     let kept_fraction = if t.fill {
         t.fraction
@@ -224,6 +221,10 @@ fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> S
             last_zero.enumerate().filter(|(_, k)| **k == Token::Zero).map(|(i, _)| i + 1).last().unwrap_or(0);
         fraction.trim_end_matches('0').len().max(forced)
     };
+    // A zero is shown where otherwise no digit would be.
+    if first >= places && places > 0 && (t.fraction == 0 || (!t.fill && kept_fraction == 0)) {
+        first = places - 1;
+    }
     let implicit_sign = !t.tokens.iter().any(|k| matches!(k, Token::Sign | Token::Minus | Token::PlusMinus));
     let leading_sign = t
         .tokens
@@ -290,7 +291,7 @@ fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> S
                 }
             }
             Token::Ordinal(upper) => {
-                if !negative && t.fraction == 0 {
+                if !negative && t.fraction == 0 && !overflow {
                     let n: i64 = std::str::from_utf8(whole).ok().and_then(|s| s.parse().ok()).unwrap_or(0);
                     out.push_str(crate::functions::datetime::ordinal_suffix(n, *upper));
                 }

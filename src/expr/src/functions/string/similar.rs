@@ -14,6 +14,8 @@ fn to_regex(pattern: &str, escape: Option<char>) -> Result<String, EvalError> {
     let mut chars = pattern.chars();
     let mut separators = 0;
     let mut in_bracket = false;
+    // The part before the first separator takes as little as it can.
+    let divided = escape.is_some_and(|e| pattern.contains(&format!("{e}\"")));
     while let Some(c) = chars.next() {
         if Some(c) == escape {
             match chars.next() {
@@ -49,6 +51,11 @@ fn to_regex(pattern: &str, escape: Option<char>) -> Result<String, EvalError> {
             }
             '\\' => out.push_str("\\\\"),
             c if in_bracket => out.push(c),
+            '%' if divided && separators == 0 => out.push_str(".*?"),
+            '*' | '+' | '?' | '}' if divided && separators == 0 => {
+                out.push(c);
+                out.push('?');
+            }
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
             '(' => out.push_str("(?:"),
@@ -91,7 +98,8 @@ pub(super) fn register(r: &mut Registry) {
         let pattern = to_regex(a[1].unwrap_str(), escape.next())?;
         let (re, _) = regex(&pattern, "", None)?;
         let s = a[0].unwrap_str();
-        let found = re.captures(s).and_then(|c| c.get(1).or(c.get(0)));
-        Ok(found.map_or(Datum::Null, |m| Datum::String(m.as_str())))
+        let groups = re.captures_at(s, 0)?.unwrap_or_default();
+        let found = groups.get(1).or(groups.first()).copied().flatten();
+        Ok(found.map_or(Datum::Null, |(from, to)| Datum::String(&s[from..to])))
     }));
 }

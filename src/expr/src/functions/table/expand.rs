@@ -44,7 +44,7 @@ pub(super) fn register(r: &mut Registry) {
             |_, _, a| {
                 let flags = a.get(2).map_or("", Datum::unwrap_str);
                 let (re, _) = regex(a[1].unwrap_str(), flags, Some("regexp_split_to_table()"))?;
-                singles(split(a[0].unwrap_str(), &re).into_iter().map(Datum::String))
+                singles(split(a[0].unwrap_str(), &re)?.into_iter().map(Datum::String))
             },
         ));
     }
@@ -52,7 +52,7 @@ pub(super) fn register(r: &mut Registry) {
         let desc = |_: &[ScalarType]| column("regexp_matches", ScalarType::String.array_of(), false);
         r.add_table(table(sig, desc, |_, _, a| {
             let (re, global) = regex(a[1].unwrap_str(), a.get(2).map_or("", Datum::unwrap_str), None)?;
-            let found = matches(a[0].unwrap_str(), &re, global);
+            let found = matches(a[0].unwrap_str(), &re, global)?;
             rows(found.into_iter().map(|groups| {
                 let mut row = Row::default();
                 row.packer().push_array(groups.iter().map(|g| g.map_or(Datum::Null, Datum::String)));

@@ -1,37 +1,33 @@
-//! POSIX regular expressions (PostgreSQL manual 9.7.3), on the `regex` crate.
+//! POSIX regular expressions (PostgreSQL manual 9.7.3).
 //!
-//! PostgreSQL's own escapes are translated. Back references and look-around, which that crate lacks, are refused with
-//! 2201B. An alternation prefers its first branch that matches, not the longest.
+//! PostgreSQL's syntax is translated to that of the engines, see [`engine`]. Of several matches from one place the
+//! longest is taken, or the shortest where PostgreSQL prefers that.
+
+mod engine;
+mod translate;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use hw_repr::{Datum, RowArena};
-use regex::{Regex, RegexBuilder};
+
+use engine::Groups;
+pub(crate) use engine::Regex;
+use translate::Options;
 
 use crate::error::EvalError;
 use crate::func::Registry;
 use crate::functions::signature::{f, op};
-use crate::functions::{EvalResult, fail, invalid_parameter, ok, text};
+use crate::functions::{EvalResult, MAX_TEXT, check_size, fail, invalid_parameter, ok, text};
 
 /// How many compiled expressions a thread keeps.
 const CACHE_ENTRIES: usize = 256;
+/// How many parts a text may be taken into.
+const MAX_PARTS: usize = 1 << 24;
 
 thread_local! {
     static CACHE: RefCell<HashMap<(String, String), Rc<Regex>>> = RefCell::new(HashMap::new());
-}
-
-/// The options that change what an expression matches.
-#[derive(Debug, Clone, Copy, Default)]
-struct Options {
-    ignore_case: bool,
-    literal: bool,
-    extended: bool,
-    /// `.` and `[^…]` do not match a newline.
-    dot_stops: bool,
-    /// `^` and `$` match at lines.
-    lines: bool,
 }
 
 fn options(flags: &str, global_allowed: Option<&str>) -> Result<(Options, bool), EvalError> {
@@ -65,111 +61,12 @@ fn options(flags: &str, global_allowed: Option<&str>) -> Result<(Options, bool),
     Ok((o, global))
 }
 
-/// Translates PostgreSQL's escapes and bracket expressions to the crate's.
-fn translate(pattern: &str) -> Result<String, EvalError> {
-    let pattern = pattern.strip_prefix("***:").unwrap_or(pattern);
-    let mut out = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars().peekable();
-    let mut in_bracket = false;
-    let mut bracket_start = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                None => return fail("2201B", "invalid regular expression: invalid escape \\ sequence"),
-                Some('y') => out.push_str(r"\b"),
-                Some('Y') => out.push_str(r"\B"),
-                Some('m') => out.push_str(r"\b{start}"),
-                Some('M') => out.push_str(r"\b{end}"),
-                Some('Z') => out.push_str(r"\z"),
-                Some('e') => out.push_str(r"\x1b"),
-                Some('b') => out.push_str(r"\x08"),
-                Some('B') => out.push_str(r"\\"),
-                Some(c @ '1'..='9') if !in_bracket => {
-                    return fail(
-                        "0A000",
-                        format!("regular expression back reference \\{c} is not supported"),
-                    );
-                }
-                Some(
-                    c @ ('d' | 'w' | 's' | 'D' | 'W' | 'S' | 'A' | 'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x'
-                    | 'u' | 'U'),
-                ) => {
-                    out.push('\\');
-                    out.push(c);
-                }
-                Some(c) => out.push_str(&regex::escape(&c.to_string())),
-            },
-            '[' if !in_bracket => {
-                if pattern_follows(&mut chars, "[:<:]]") {
-                    out.push_str(r"\b{start}");
-                    continue;
-                }
-                if pattern_follows(&mut chars, "[:>:]]") {
-                    out.push_str(r"\b{end}");
-                    continue;
-                }
-                in_bracket = true;
-                bracket_start = true;
-                out.push('[');
-                if chars.peek() == Some(&'^') {
-                    chars.next();
-                    out.push('^');
-                }
-                continue;
-            }
-            '[' => match chars.peek() {
-                Some(':') => {
-                    out.push('[');
-                    for c in chars.by_ref() {
-                        out.push(c);
-                        if c == ']' {
-                            break;
-                        }
-                    }
-                }
-                _ => out.push_str(r"\["),
-            },
-            ']' if in_bracket && bracket_start => out.push_str(r"\]"),
-            ']' if in_bracket => {
-                in_bracket = false;
-                out.push(']');
-            }
-            '&' | '~' if in_bracket => {
-                out.push('\\');
-                out.push(c);
-            }
-            '(' if pattern_follows(&mut chars, "?:") => out.push_str("(?:"),
-            c => out.push(c),
-        }
-        bracket_start = false;
-    }
-    Ok(out)
-}
-
-fn pattern_follows(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, expected: &str) -> bool {
-    let mut ahead = chars.clone();
-    if expected.chars().all(|c| ahead.next() == Some(c)) {
-        *chars = ahead;
-        return true;
-    }
-    false
-}
-
 fn compile(pattern: &str, o: Options) -> Result<Regex, EvalError> {
     let (pattern, o) = match pattern.strip_prefix("***=") {
         Some(rest) => (rest, Options { literal: true, ..o }),
-        None => (pattern, o),
+        None => embedded_options(pattern.strip_prefix("***:").unwrap_or(pattern), o)?,
     };
-    let (pattern, o) = embedded_options(pattern, o)?;
-    let translated = if o.literal { regex::escape(pattern) } else { translate(pattern)? };
-    RegexBuilder::new(&translated)
-        .case_insensitive(o.ignore_case)
-        .ignore_whitespace(o.extended && !o.literal)
-        .dot_matches_new_line(!o.dot_stops)
-        .multi_line(o.lines)
-        .size_limit(1 << 22)
-        .build()
-        .map_err(|e| EvalError::new("2201B", format!("invalid regular expression: {}", reason(&e))))
+    Regex::new(pattern, o)
 }
 
 /// An expression may begin with `(?xyz)`, options that override those of the call.
@@ -196,29 +93,6 @@ fn embedded_options(pattern: &str, o: Options) -> Result<(&str, Options), EvalEr
     }
 }
 
-/// What PostgreSQL calls the fault.
-fn reason(e: &regex::Error) -> &'static str {
-    let text = e.to_string();
-    match () {
-        () if text.contains("unclosed group") || text.contains("unopened group") => {
-            "parentheses () not balanced"
-        }
-        () if text.contains("unclosed character class") => "brackets [] not balanced",
-        () if text.contains("repetition operator missing") => "quantifier operand invalid",
-        () if text.contains("repetition quantifier expects")
-            || text.contains("invalid repetition count range") =>
-        {
-            "invalid repetition count(s)"
-        }
-        () if text.contains("counted repetition") => "braces {} not balanced",
-        () if text.contains("character class range") => "invalid character range",
-        () if text.contains("POSIX") || text.contains("ASCII class") => "invalid character class",
-        () if text.contains("look-around") => "look-around is not supported",
-        () if text.contains("size limit") => "regular expression is too complex",
-        () => "invalid escape \\ sequence",
-    }
-}
-
 /// A compiled expression, from the thread's cache if it was met before, and whether it is to match globally.
 pub(crate) fn regex(
     pattern: &str,
@@ -240,32 +114,42 @@ pub(crate) fn regex(
     Ok((compiled, global))
 }
 
-/// The parts of the text between matches; an empty match at a position where the last match ended does not split.
-pub(crate) fn split<'a>(s: &'a str, re: &Regex) -> Vec<&'a str> {
+/// The parts of the text between matches. Empty matches at the start, at the end and right after a match do not split.
+pub(crate) fn split<'a>(s: &'a str, re: &Regex) -> Result<Vec<&'a str>, EvalError> {
     let mut out = vec![];
-    let mut last = 0;
-    for m in re.find_iter(s) {
-        if m.end() == 0 || (m.is_empty() && (m.start() == last || m.start() == s.len())) {
-            continue;
+    let (mut last, mut previous) = (0, 0);
+    re.for_each(s, 0, |groups| {
+        if let Some(Some((start, end))) = groups.first().copied() {
+            if start < s.len() && end > previous {
+                out.push(&s[last..start]);
+                last = end;
+            }
+            previous = end;
         }
-        out.push(&s[last..m.start()]);
-        last = m.end();
-    }
+        true
+    })?;
     out.push(&s[last..]);
-    out
+    Ok(out)
 }
 
 /// The groups of each match, or the whole match when there are no groups.
-pub(crate) fn matches<'a>(s: &'a str, re: &Regex, global: bool) -> Vec<Vec<Option<&'a str>>> {
-    let limit = if global { usize::MAX } else { 1 };
-    let groups = re.captures_len();
-    re.captures_iter(s)
-        .take(limit)
-        .map(|c| match groups {
-            1 => vec![c.get(0).map(|m| m.as_str())],
-            _ => (1..groups).map(|g| c.get(g).map(|m| m.as_str())).collect(),
-        })
-        .collect()
+pub(crate) fn matches<'a>(
+    s: &'a str,
+    re: &Regex,
+    global: bool,
+) -> Result<Vec<Vec<Option<&'a str>>>, EvalError> {
+    let mut out = vec![];
+    let mut size = 0;
+    re.for_each(s, 0, |groups| {
+        let shown = if groups.len() == 1 { &groups[..] } else { &groups[1..] };
+        size += shown.len();
+        out.push(shown.iter().map(|g| g.map(|(from, to)| &s[from..to])).collect());
+        global && size < MAX_PARTS
+    })?;
+    if size >= MAX_PARTS {
+        return fail("54000", "too many regular expression matches");
+    }
+    Ok(out)
 }
 
 /// A text array of parts, some of which may be NULL.
@@ -274,7 +158,8 @@ pub(crate) fn text_array<'a>(parts: &[Option<&str>], arena: &'a RowArena) -> Dat
 }
 
 /// Expands `\1` … `\9`, `\&` and `\\` of a replacement.
-fn expand(replacement: &str, caps: &regex::Captures<'_>, out: &mut String) {
+fn expand(s: &str, replacement: &str, groups: &Groups, out: &mut String) {
+    let group = |at: usize| groups.get(at).copied().flatten().map_or("", |(from, to)| &s[from..to]);
     let mut chars = replacement.chars();
     while let Some(c) = chars.next() {
         if c != '\\' {
@@ -282,11 +167,8 @@ fn expand(replacement: &str, caps: &regex::Captures<'_>, out: &mut String) {
             continue;
         }
         match chars.next() {
-            Some(d @ '1'..='9') => {
-                let group = d as usize - '0' as usize;
-                out.push_str(caps.get(group).map_or("", |m| m.as_str()));
-            }
-            Some('&') => out.push_str(caps.get(0).map_or("", |m| m.as_str())),
+            Some(d @ '1'..='9') => out.push_str(group(d as usize - '0' as usize)),
+            Some('&') => out.push_str(group(0)),
             Some('\\') => out.push('\\'),
             Some(other) => {
                 out.push('\\');
@@ -298,32 +180,27 @@ fn expand(replacement: &str, caps: &regex::Captures<'_>, out: &mut String) {
 }
 
 /// Replaces the `nth` match from a byte position on, or all from there (`nth` 0).
-fn replace(s: &str, re: &Regex, replacement: &str, from: usize, nth: usize) -> String {
+fn replace(s: &str, re: &Regex, replacement: &str, from: usize, nth: usize) -> Result<String, EvalError> {
     let mut out = String::with_capacity(s.len());
-    let mut last = 0;
-    let mut count = 0;
-    for caps in re.captures_iter(s) {
-        let Some(m) = caps.get(0) else { continue };
-        if m.start() < from {
-            continue;
-        }
+    let (mut last, mut count) = (0, 0);
+    re.for_each(s, from, |groups| {
+        let Some(Some((start, end))) = groups.first().copied() else { return false };
         count += 1;
         if nth != 0 && count != nth {
-            continue;
+            return true;
         }
-        out.push_str(&s[last..m.start()]);
-        expand(replacement, &caps, &mut out);
-        last = m.end();
-        if nth != 0 {
-            break;
-        }
-    }
+        out.push_str(&s[last..start]);
+        expand(s, replacement, &groups, &mut out);
+        last = end;
+        nth == 0 && out.len() < MAX_TEXT
+    })?;
     out.push_str(&s[last..]);
-    out
+    check_size(out.len())?;
+    Ok(out)
 }
 
 fn is_match(s: &str, pattern: &str, flags: &str) -> Result<bool, EvalError> {
-    Ok(regex(pattern, flags, None)?.0.is_match(s))
+    regex(pattern, flags, None)?.0.is_match(s)
 }
 
 macro_rules! match_operators {
@@ -359,7 +236,7 @@ fn register_match(r: &mut Registry) {
                 e
             }
         })?;
-        Ok(matches(s, &re, false).first().map_or(Datum::Null, |m| text_array(m, arena)))
+        Ok(matches(s, &re, false)?.first().map_or(Datum::Null, |m| text_array(m, arena)))
     }
     r.add(f("regexp_match(text, text) -> text[] nullable", |_, arena, a| {
         regexp_match(a[0].unwrap_str(), a[1].unwrap_str(), "", arena)
@@ -369,12 +246,12 @@ fn register_match(r: &mut Registry) {
     }));
     r.add(f("regexp_split_to_array(text, text) -> text[]", |_, arena, a| {
         let (re, _) = regex(a[1].unwrap_str(), "", None)?;
-        let parts: Vec<_> = split(a[0].unwrap_str(), &re).into_iter().map(Some).collect();
+        let parts: Vec<_> = split(a[0].unwrap_str(), &re)?.into_iter().map(Some).collect();
         Ok(text_array(&parts, arena))
     }));
     r.add(f("regexp_split_to_array(text, text, text) -> text[]", |_, arena, a| {
         let (re, _) = regex(a[1].unwrap_str(), a[2].unwrap_str(), Some("regexp_split_to_array()"))?;
-        let parts: Vec<_> = split(a[0].unwrap_str(), &re).into_iter().map(Some).collect();
+        let parts: Vec<_> = split(a[0].unwrap_str(), &re)?.into_iter().map(Some).collect();
         Ok(text_array(&parts, arena))
     }));
     // SUBSTRING(text FROM pattern): the first group, or the whole match when there is none.
@@ -382,7 +259,7 @@ fn register_match(r: &mut Registry) {
         r.add(f(sig, |_, _, a| {
             let (re, _) = regex(a[1].unwrap_str(), "", None)?;
             let s = a[0].unwrap_str();
-            let found = matches(s, &re, false).first().and_then(|m| m.first().copied().flatten());
+            let found = matches(s, &re, false)?.first().and_then(|m| m.first().copied().flatten());
             Ok(found.map_or(Datum::Null, Datum::String))
         }));
     }
@@ -391,7 +268,7 @@ fn register_match(r: &mut Registry) {
 fn register_replace(r: &mut Registry) {
     r.add(f("regexp_replace(text, text, text) -> text", |_, arena, a| {
         let (re, _) = regex(a[1].unwrap_str(), "", None)?;
-        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), 0, 1))
+        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), 0, 1)?)
     }));
     r.add(f("regexp_replace(text, text, text, text) -> text", |_, arena, a| {
         let flags = a[3].unwrap_str();
@@ -400,22 +277,22 @@ fn register_replace(r: &mut Registry) {
                 .with_hint("If you meant to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly."));
         }
         let (re, global) = regex(a[1].unwrap_str(), flags, None)?;
-        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), 0, usize::from(!global)))
+        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), 0, usize::from(!global))?)
     }));
     r.add(f("regexp_replace(text, text, text, int4) -> text", |_, arena, a| {
         let (re, _) = regex(a[1].unwrap_str(), "", None)?;
         let from = start_position(a[0].unwrap_str(), a[3], "start")?;
-        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, 1))
+        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, 1)?)
     }));
     r.add(f("regexp_replace(text, text, text, int4, int4) -> text", |_, arena, a| {
         let (re, _) = regex(a[1].unwrap_str(), "", None)?;
         let from = start_position(a[0].unwrap_str(), a[3], "start")?;
-        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, count(a[4], "n")?))
+        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, count(a[4], "n")?)?)
     }));
     r.add(f("regexp_replace(text, text, text, int4, int4, text) -> text", |_, arena, a| {
         let (re, _) = regex(a[1].unwrap_str(), a[5].unwrap_str(), None)?;
         let from = start_position(a[0].unwrap_str(), a[3], "start")?;
-        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, count(a[4], "n")?))
+        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, count(a[4], "n")?)?)
     }));
 }
 
@@ -442,7 +319,7 @@ fn register_positional(r: &mut Registry) {
     }));
     r.add(f("regexp_like(text, text, text) -> bool", |_, _, a| {
         let (re, _) = regex(a[1].unwrap_str(), a[2].unwrap_str(), Some("regexp_like()"))?;
-        ok(re.is_match(a[0].unwrap_str()))
+        ok(re.is_match(a[0].unwrap_str())?)
     }));
     for sig in [
         "regexp_count(text, text) -> int4",
@@ -454,7 +331,12 @@ fn register_positional(r: &mut Registry) {
             let (re, _) = regex(a[1].unwrap_str(), flags, Some("regexp_count()"))?;
             let s = a[0].unwrap_str();
             let from = a.get(2).map_or(Ok(0), |d| start_position(s, *d, "start"))?;
-            ok(re.find_iter(s).filter(|m| m.start() >= from).count() as i32)
+            let mut count = 0;
+            re.for_each(s, from, |_| {
+                count += 1;
+                true
+            })?;
+            ok(count)
         }));
     }
     for sig in [
@@ -508,6 +390,13 @@ fn locate(
         n => n,
     };
     let group = a.get(group_at).map_or(Ok(0), |d| count(*d, "subexpr"))?;
-    let mut found = re.captures_iter(s).filter(|c| c.get(0).is_some_and(|m| m.start() >= from));
-    Ok(found.nth(nth - 1).and_then(|c| c.get(group).map(|m| (m.start(), m.end()))))
+    let (mut left, mut found) = (nth, None);
+    re.for_each(s, from, |groups| {
+        left -= 1;
+        if left == 0 {
+            found = groups.get(group).copied().flatten();
+        }
+        left > 0
+    })?;
+    Ok(found)
 }

@@ -3,6 +3,9 @@
 //! Those without a kind are expanded by planning: `avg` into sum and count, the variances into sums and the internal
 //! functions `hw_var_pop`, `hw_var_samp`, `hw_stddev_pop`, `hw_stddev_samp` of (count, sum, sum of squares).
 
+mod ordered;
+mod statistics;
+
 use hw_repr::adt::{Interval, numeric};
 use hw_repr::{Datum, RowArena, ScalarType};
 
@@ -25,7 +28,8 @@ fn aggregate(signature: &'static str, kind: Option<AggregateKind>) -> AggregateD
         params,
         ret: return_type(ret),
         kind,
-        null_on_empty: name != "count",
+        null_on_empty: !matches!(name, "count" | "regr_count"),
+        direct: None,
     }
 }
 
@@ -50,6 +54,8 @@ pub(super) fn register(r: &mut Registry) {
     }));
     register_bits(r);
     register_moments(r);
+    ordered::register(r);
+    statistics::register(r);
 }
 
 fn register_accumulable(r: &mut Registry) {
@@ -111,6 +117,7 @@ fn register_expanded(r: &mut Registry) {
                 ret: ReturnType::Fixed(ret),
                 kind: None,
                 null_on_empty: true,
+                direct: None,
             });
         }
     }
