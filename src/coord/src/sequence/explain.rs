@@ -48,8 +48,11 @@ impl Names {
             return name.to_string();
         };
         let database = hw_sql::Catalog::database(&*self.state, database);
-        let schemas =
-            self.session.search_path.iter().filter_map(|s| hw_sql::Catalog::schema(&*self.state, database, s));
+        let schemas = self
+            .session
+            .search_path
+            .iter()
+            .filter_map(|s| hw_sql::Catalog::schema(&*self.state, database, s));
         let found = schemas
             .filter_map(|schema| hw_sql::Catalog::item_by_name(&*self.state, schema, &name.item))
             .next();
