@@ -17,7 +17,7 @@ use crate::cancel::StatementCancel;
 use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::dataflow::Expanded;
-use crate::error::AdapterError;
+use crate::error::{AdapterError, Notice};
 use crate::session::{Session, TransactionOps};
 use crate::timestamp::{Isolation, ReadInputs, When, select};
 
@@ -53,6 +53,9 @@ impl Coordinator {
             Ok(read) => read,
             Err(e) => return ctx.retire(Err(e)),
         };
+        if ctx.session.vars.get("emit_timestamp_notice") == Some("on") && !read.inputs.is_empty() {
+            ctx.session.notices.push(Notice::notice(format!("query timestamp: {}", read.timestamp)));
+        }
         let on_rows: OnRows = Box::new(move |ctx, rows| {
             let response = rows.map(|rows| match copy {
                 None => ExecuteResponse::Rows {
