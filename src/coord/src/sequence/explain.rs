@@ -304,7 +304,8 @@ impl Coordinator {
 
 /// The options as the optimizer knows them.
 fn options(plan: &ExplainPlan) -> Result<ExplainOptions, AdapterError> {
-    let mut out = ExplainOptions { json: plan.json, ..ExplainOptions::default() };
+    let mut out = ExplainOptions::default();
+    out.json = plan.json;
     for (name, on) in &plan.options {
         let option = ExplainOption::by_name(name)
             .ok_or_else(|| AdapterError::internal(format!("EXPLAIN option {name} has no meaning")))?;
