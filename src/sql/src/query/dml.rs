@@ -205,10 +205,10 @@ pub fn plan_using_scope(
             };
             let inner = Qcx { shared: &shared, outer: Some(&frame), ctes: None, from_depth: 1 };
             let (right, right_scope) = plan_from(&inner, from)?;
-            if right_scope.tables.iter().any(|t| t.alias == alias) {
+            if right_scope.tables.iter().any(|t| t.alias == alias.alias) {
                 return Err(PlanError::new(
                     "42712",
-                    format!("table name \"{alias}\" specified more than once"),
+                    format!("table name \"{}\" specified more than once", alias.alias),
                 ));
             }
             joined = Some(right);
