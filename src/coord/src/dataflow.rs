@@ -78,7 +78,11 @@ impl Coordinator {
     }
 
     /// The MIR of a view.
-    fn view_mir(&self, state: &CatalogState, id: GlobalId) -> Result<Option<MirRelationExpr>, AdapterError> {
+    pub(crate) fn view_mir(
+        &self,
+        state: &CatalogState,
+        id: GlobalId,
+    ) -> Result<Option<MirRelationExpr>, AdapterError> {
         let Some(item) = hw_sql::Catalog::item(state, id) else {
             // It was there when the query was planned.
             return Err(AdapterError::new("42P01", format!("object {id} has been dropped")));
@@ -220,8 +224,7 @@ impl Coordinator {
         cluster: ClusterId,
     ) -> Result<DataflowDescription, AdapterError> {
         let context = ClusterContext { state: self.catalog.state(), coord: self, cluster, transforms: true };
-        let plan = hw_optimizer::optimize_dataflow(name, objects, exports, &context);
-        Ok(plan.map_err(|e| AdapterError::internal(format!("optimizer: {e}")))?.lir)
+        Ok(hw_optimizer::optimize_dataflow(name, objects, exports, &context)?.lir)
     }
 
     /// Chooses the as-of of a dataflow and runs it.

@@ -102,8 +102,7 @@ impl Coordinator {
         let ids = (self.transient_id(), self.transient_id());
         let state = self.catalog.state();
         let context = crate::dataflow::ClusterContext { state, coord: self, cluster, transforms };
-        hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)
-            .map_err(|e| AdapterError::internal(format!("optimizer: {e}")))
+        Ok(hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)?)
     }
 
     /// The views that a query needs, with functions of the statement's context replaced in them too.
