@@ -8,7 +8,7 @@ use sqlparser::ast::{self, Expr, SetExpr};
 
 use super::coerce::{Planned, Typed};
 use super::context::{Ecx, Qcx, Shared, ident};
-use super::entry::{on_large_stack, table_scope};
+use super::entry::{TableRef, on_large_stack, table_scope};
 use super::from::plan_from;
 use super::query::{cast_rel, plan_nested, plan_values};
 use super::scalar::{plan_condition, plan_expr};
@@ -125,12 +125,12 @@ fn fill(
 pub fn plan_returning(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
-    table_alias: Option<&str>,
+    table: Option<TableRef<'_>>,
     items: &[ast::SelectItem],
 ) -> Result<ReturningPlan, PlanError> {
     on_large_stack(|| {
         let shared = Shared::new(scx);
-        returning_in(&Qcx::new(&shared), &table_scope(desc, table_alias), items)
+        returning_in(&Qcx::new(&shared), &table_scope(desc, table), items)
     })
 }
 
@@ -181,7 +181,7 @@ fn first_row(input: HirRelationExpr) -> HirRelationExpr {
 /// all columns and cast to the columns' types; so is `returning`.
 pub fn plan_using_scope(
     scx: &StatementContext<'_>,
-    target: (GlobalId, &RelationDesc, &str),
+    target: (GlobalId, &RelationDesc, TableRef<'_>),
     from: &[ast::TableWithJoins],
     selection: Option<&Expr>,
     assignments: &[(usize, &Expr)],
@@ -205,10 +205,10 @@ pub fn plan_using_scope(
             };
             let inner = Qcx { shared: &shared, outer: Some(&frame), ctes: None, from_depth: 1 };
             let (right, right_scope) = plan_from(&inner, from)?;
-            if right_scope.tables.iter().any(|t| t.alias == alias) {
+            if right_scope.tables.iter().any(|t| t.alias == alias.alias) {
                 return Err(PlanError::new(
                     "42712",
-                    format!("table name \"{alias}\" specified more than once"),
+                    format!("table name \"{}\" specified more than once", alias.alias),
                 ));
             }
             joined = Some(right);

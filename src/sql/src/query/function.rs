@@ -432,9 +432,20 @@ fn special(
         ("mz_uptime", 0) => context_function(UnmaterializableFunc::Uptime),
         ("mz_session_id", 0) => context_function(UnmaterializableFunc::SessionId),
         ("pg_postmaster_start_time", 0) => context_function(UnmaterializableFunc::PostmasterStartTime),
-        ("pg_typeof", 1) => text_literal(&args[0].type_text()),
+        ("pg_typeof", 1) => type_of(&args[0]),
         _ => return Ok(Err(args)),
     }))
+}
+
+/// The type of a value. Lists, maps and records have no number that says their elements: they are text.
+fn type_of(value: &Planned) -> Planned {
+    const UNKNOWN: u32 = 705;
+    let (oid, text) = (value.typ().map_or(UNKNOWN, |t| t.oid()), value.type_text());
+    if ScalarType::name_of_oid(oid).is_some_and(|name| name == text) {
+        let literal = HirScalarExpr::literal(Datum::UInt32(oid), ScalarType::RegType);
+        return Planned::typed(literal, ScalarType::RegType);
+    }
+    text_literal(&text)
 }
 
 fn current_setting(ecx: &Ecx<'_>, args: Vec<Planned>) -> Result<Planned, PlanError> {
