@@ -15,8 +15,10 @@ use hw_repr::datum::ArrayDimension;
 use hw_repr::types::datum_matches_scalar_type;
 use hw_repr::{Datum, Row, RowArena, ScalarType, text};
 
-/// Calls of each entry for each choice of its polymorphic types.
-const CALLS: usize = 150;
+/// Calls of each entry for each choice of its polymorphic types, or as many as `HW_CALLS` says.
+fn calls() -> usize {
+    std::env::var("HW_CALLS").ok().and_then(|s| s.parse().ok()).unwrap_or(30)
+}
 
 struct Random(u64);
 
@@ -430,7 +432,7 @@ fn fault(
 
 fn check_scalar(def: &'static FuncDef, random: &mut Random, faults: &mut Vec<String>) {
     for element in choices(&def.params) {
-        for _ in 0..CALLS {
+        for _ in 0..calls() {
             let extra = random.below(4);
             if def.params.is_empty() && def.variadic.is_some() && extra == 0 {
                 continue;
@@ -513,7 +515,7 @@ fn aggregates_keep_their_promises() {
     let mut faults = vec![];
     for def in registry().aggregates.values().flatten().filter(|d| d.kind.is_some()) {
         for element in choices(&def.params) {
-            for _ in 0..CALLS / 3 {
+            for _ in 0..calls() {
                 let types = types_of(&def.params, None, 0, &element, &mut random);
                 let direct: Vec<Row> = types.iter().map(|t| maybe(t, &mut random)).collect();
                 let rows: Vec<Vec<Row>> = (0..random.below(5))
@@ -556,7 +558,7 @@ fn table_functions_keep_their_promises() {
     let mut faults = vec![];
     for def in registry().tables.values().flatten() {
         for element in choices(&def.params) {
-            for _ in 0..CALLS {
+            for _ in 0..calls() {
                 let types =
                     types_of(&def.params, def.variadic.as_ref(), random.below(3), &element, &mut random);
                 let values: Vec<Row> = types.iter().map(|t| maybe(t, &mut random)).collect();
