@@ -1,9 +1,12 @@
 //! The rows by which objects show in system relations.
 
+use std::collections::BTreeMap;
+
 use hw_expr::MirScalarExpr;
 use hw_repr::{Datum, GlobalId, Row, ScalarType};
 use hw_sql::catalog::ItemInfo;
 use hw_sql::plan::{ItemDefinition, ObjectId, SourceKind};
+use hw_sql::statement::{column_defaults, index_key_texts};
 
 use crate::builtin::tables::TABLES;
 use crate::builtin::{MZ_TEMP_SCHEMA_ID, PG_CATALOG_SCHEMA_ID};
@@ -178,7 +181,7 @@ fn pack_comments(state: &CatalogState, object: ObjectId) -> Rows {
 fn pack_item(state: &CatalogState, item: &ItemInfo) -> Rows {
     let mut rows = Rows::new();
     pack_kind(state, item, &mut rows);
-    pack_columns(item, &mut rows);
+    pack_columns(state, item, &mut rows);
     let id = item.id.to_string();
     for used in &item.uses {
         // A table belongs to its source: the source refers to it, not it to the source, as the monitoring queries expect.
@@ -198,9 +201,17 @@ fn dependency(object: &str, referenced: &str) -> (GlobalId, Row) {
     (table("mz_object_dependencies"), row)
 }
 
-fn pack_columns(item: &ItemInfo, rows: &mut Rows) {
+fn pack_columns(state: &CatalogState, item: &ItemInfo, rows: &mut Rows) {
     let Some(desc) = item.desc() else { return };
     let id = item.id.to_string();
+    rows.push(arity(&id, desc.arity()));
+    let defaults = match &item.definition {
+        // Parsing is only worth it where there is something to find.
+        ItemDefinition::Table(t) if t.source.is_none() && item.create_sql.contains("DEFAULT") => {
+            column_defaults(&humanize(state, item))
+        }
+        _ => BTreeMap::new(),
+    };
     for (i, (name, typ)) in desc.iter().enumerate() {
         let type_name = typ.scalar_type.sql_name();
         let row = [
@@ -209,12 +220,17 @@ fn pack_columns(item: &ItemInfo, rows: &mut Rows) {
             Datum::UInt64(i as u64 + 1),
             Datum::Bool(typ.nullable),
             Datum::String(&type_name),
-            Datum::Null,
+            defaults.get(name).map(String::as_str).into(),
             Datum::UInt32(typ.scalar_type.oid()),
             Datum::Int32(typ.scalar_type.typmod()),
         ];
         rows.push((table("mz_columns"), Row::pack_slice(&row)));
     }
+}
+
+fn arity(id: &str, columns: usize) -> (GlobalId, Row) {
+    let columns = i32::try_from(columns).unwrap_or(i32::MAX);
+    (table("mz_arities"), Row::pack_slice(&[Datum::String(id), Datum::Int32(columns)]))
 }
 
 fn pack_kind(state: &CatalogState, item: &ItemInfo, rows: &mut Rows) {
@@ -271,6 +287,8 @@ fn pack_kind(state: &CatalogState, item: &ItemInfo, rows: &mut Rows) {
             let row = [id_d, oid, name, Datum::String(&on), Datum::String(&cluster), owner_d, create_sql];
             rows.push((table("mz_indexes"), Row::pack_slice(&row)));
             pack_index_columns(state, &id, index, rows);
+            pack_index_keys(state, &id, index, &index_key_texts(&sql), rows);
+            rows.push(arity(&id, index.keys.len()));
         }
         ItemDefinition::Connection(_) => {
             let row = [id_d, oid, schema_d, name, Datum::String("mysql"), owner_d, create_sql];
@@ -308,6 +326,37 @@ fn pack_index_columns(
             Datum::Bool(key.typ(&types).nullable),
         ];
         rows.push((table("mz_index_columns"), Row::pack_slice(&row)));
+    }
+}
+
+/// An index's key as columns: names as PostgreSQL gives them, definitions as people wrote them.
+fn pack_index_keys(
+    state: &CatalogState,
+    id: &str,
+    index: &hw_sql::plan::IndexDefinition,
+    texts: &[String],
+    rows: &mut Rows,
+) {
+    let Some(desc) = state.items.get(&index.on).and_then(|i| i.desc().cloned()) else { return };
+    for (i, key) in index.keys.iter().enumerate() {
+        let typ = key.typ(&desc.typ().column_types);
+        let column = match key {
+            MirScalarExpr::Column(c) => desc.names().get(*c),
+            _ => None,
+        };
+        let name = column.map_or("expr", String::as_str);
+        let quoted = column.map(|c| hw_sql::names::quote_ident(c));
+        let definition = quoted.or_else(|| texts.get(i).map(|t| format!("({t})"))).unwrap_or_default();
+        let row = [
+            Datum::String(id),
+            Datum::Int32(i32::try_from(i + 1).unwrap_or(i32::MAX)),
+            Datum::String(name),
+            Datum::String(&definition),
+            Datum::UInt32(typ.scalar_type.oid()),
+            Datum::Int32(typ.scalar_type.typmod()),
+            Datum::Bool(typ.nullable),
+        ];
+        rows.push((table("mz_index_keys"), Row::pack_slice(&row)));
     }
 }
 

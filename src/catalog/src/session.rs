@@ -15,6 +15,13 @@ pub struct SessionCatalog {
     pub(crate) conn_id: u32,
 }
 
+impl SessionCatalog {
+    /// A state as the session with that number sees it.
+    pub fn new(state: Arc<CatalogState>, conn_id: u32) -> Self {
+        SessionCatalog { state, conn_id }
+    }
+}
+
 impl hw_sql::Catalog for SessionCatalog {
     fn database(&self, name: &str) -> Option<DatabaseId> {
         self.state.database(name)
@@ -30,6 +37,10 @@ impl hw_sql::Catalog for SessionCatalog {
 
     fn schema_name(&self, id: SchemaId) -> Option<(Option<DatabaseId>, String)> {
         self.state.schema_name(id)
+    }
+
+    fn schema_oid(&self, id: SchemaId) -> Option<u32> {
+        self.state.schema_oid(id)
     }
 
     fn schemas(&self) -> Vec<(Option<DatabaseId>, SchemaId, String)> {
@@ -78,6 +89,10 @@ impl hw_sql::Catalog for SessionCatalog {
 
     fn role_name(&self, id: RoleId) -> Option<String> {
         self.state.role_name(id)
+    }
+
+    fn role_oid(&self, id: RoleId) -> Option<u32> {
+        self.state.role_oid(id)
     }
 
     fn replica_sizes(&self) -> Vec<(String, usize)> {

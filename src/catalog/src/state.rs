@@ -81,6 +81,12 @@ impl CatalogState {
         self.dropped_shards.iter().copied().collect()
     }
 
+    /// The temporary items of a session.
+    pub fn temporary_items(&self, conn_id: u32) -> Vec<GlobalId> {
+        let range = (conn_id, String::new())..(conn_id.saturating_add(1), String::new());
+        self.temporary.range(range).map(|(_, id)| *id).collect()
+    }
+
     /// How many timely workers a size has.
     pub fn workers_of_size(&self, size: &str) -> Option<usize> {
         self.sizes.0.get(size).map(|s| s.workers)
@@ -256,6 +262,10 @@ impl hw_sql::Catalog for CatalogState {
         self.schemas.get(&id).map(|s| (s.database, s.name.clone()))
     }
 
+    fn schema_oid(&self, id: SchemaId) -> Option<u32> {
+        self.schemas.get(&id).map(|s| s.oid)
+    }
+
     fn schemas(&self) -> Vec<(Option<DatabaseId>, SchemaId, String)> {
         self.schemas.iter().map(|(id, s)| (s.database, *id, s.name.clone())).collect()
     }
@@ -299,6 +309,10 @@ impl hw_sql::Catalog for CatalogState {
 
     fn role_name(&self, id: RoleId) -> Option<String> {
         self.roles.get(&id).map(|r| r.name.clone())
+    }
+
+    fn role_oid(&self, id: RoleId) -> Option<u32> {
+        self.roles.get(&id).map(|r| r.oid)
     }
 
     fn replica_sizes(&self) -> Vec<(String, usize)> {

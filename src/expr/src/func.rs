@@ -135,6 +135,9 @@ pub enum FuncKind {
     /// A cast from its first parameter to its result. With a second parameter `int4` it also applies the target's type
     /// modifier, and with a third parameter `bool` it is told whether the cast is explicit.
     Cast(CastContext),
+    /// A function whose value is that of a query, with its arguments as `$1`, `$2`, …: planning puts the query in place of
+    /// the call, which is never evaluated.
+    Query(&'static str),
     /// Used by planning only; has no SQL name.
     Internal,
 }
@@ -350,7 +353,7 @@ impl Registry {
         let def: &'static FuncDef = Box::leak(Box::new(def));
         assert!(self.by_key.insert(&def.key, def).is_none(), "duplicate function {}", def.key);
         match def.kind {
-            FuncKind::Function => self.functions.entry(def.name).or_default().push(def),
+            FuncKind::Function | FuncKind::Query(_) => self.functions.entry(def.name).or_default().push(def),
             FuncKind::Operator => self.operators.entry(def.name).or_default().push(def),
             FuncKind::Cast(_) => self.add_cast(def),
             FuncKind::Internal => {}

@@ -7,6 +7,7 @@
 //! * [`relation`]: [`MirRelationExpr`], the decorrelated relational language that is optimised.
 //! * [`hir`]: the typed, correlated language that SQL is planned to first.
 //! * [`mfp`]: map, filter and project in one, as dataflows apply it to rows.
+//! * [`listing`]: the registry with numbers, as `pg_proc`, `pg_operator` and `pg_cast` show it.
 //! * [`aggregate`], [`table`], [`window`]: what reduces, expands and ranks.
 //!
 //! Equality in relations (join equivalences, group keys, DISTINCT) is equality of packed bytes. For the few types whose
@@ -18,6 +19,7 @@ pub mod error;
 pub mod func;
 pub mod functions;
 pub mod hir;
+pub mod listing;
 pub mod mfp;
 pub mod relation;
 pub mod scalar;

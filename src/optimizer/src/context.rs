@@ -25,4 +25,10 @@ pub trait DataflowContext {
 
     /// The collection's type with its keys; also of views.
     fn relation_type(&self, id: GlobalId) -> Option<RelationType>;
+
+    /// Whether plans are transformed beyond what running them needs. Without, a plan is what lowering from SQL made of the
+    /// query, for comparison: the answers must be the same.
+    fn applies_transforms(&self) -> bool {
+        true
+    }
 }

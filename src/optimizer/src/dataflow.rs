@@ -93,7 +93,8 @@ pub(crate) fn lower_dataflow(
         }
         Some(Binding { keys, raw: false, import: Some(id) })
     };
-    let mut lowerer = Lowerer { bindings: BTreeMap::new(), used: BTreeMap::new(), import: &import, one_shot };
+    let (bindings, used) = (BTreeMap::new(), BTreeMap::new());
+    let mut lowerer = Lowerer { bindings, used, import: &import, one_shot, in_loop: false };
     let mut lir = DataflowDescription::new(name);
     for (id, expr) in &objects {
         let mut lowered = lowerer.lower(expr)?;

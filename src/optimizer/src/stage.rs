@@ -35,15 +35,27 @@ pub fn optimize_local(mut expr: MirRelationExpr) -> Result<LocallyOptimizedMir, 
 }
 
 /// Applies the logical transforms, then those that choose how. `one_shot` is for plans that run for one time only.
+/// Where the context wants no transforms, joins are decided, and no more.
 pub(crate) fn optimize_object(
     expr: MirRelationExpr,
     context: &dyn DataflowContext,
     indexes: &dyn Fn(GlobalId) -> Vec<(GlobalId, Vec<MirScalarExpr>)>,
     one_shot: bool,
 ) -> Result<MirRelationExpr, OptimizerError> {
+    if !context.applies_transforms() {
+        let mut expr = expr;
+        transform::normalize_lets::apply(&mut expr);
+        transform::join_implementation::apply(&mut expr, indexes, one_shot);
+        return Ok(expr);
+    }
     let mut expr = optimize_local(expr)?.into_expr();
     transform::eliminate_common_subexpressions(&mut expr);
     transform::normalize_lets::apply(&mut expr);
+    // A query that only filters one collection reads its index directly.
+    let (_, read) = crate::lower::extract_mfp(&expr);
+    if !(one_shot && matches!(read, MirRelationExpr::Get { .. })) {
+        transform::literal_constraints::apply(&mut expr, indexes);
+    }
     transform::join_implementation::apply(&mut expr, indexes, one_shot);
     transform::fusion_once(&mut expr);
     transform::eliminate_common_subexpressions(&mut expr);

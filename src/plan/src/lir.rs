@@ -150,8 +150,12 @@ pub enum GetAccess {
 pub enum JoinPlan {
     /// Changes stream through one sequence of lookups; intermediate results are arranged at each stage.
     Linear(JoinPath),
-    /// One path for each input, from its changes through lookups into the others' arrangements; nothing else is kept.
-    /// `paths[i].source == i`. Path `i` sees inputs `j < i` with updates at the same time, inputs `j > i` without.
+    /// Paths from the changes of different inputs through lookups into the others' arrangements; nothing else is kept. A path
+    /// sees the sources of earlier paths with their updates at the same time, those of later paths without. So when all inputs
+    /// appear at once, the last path does the work.
+    ///
+    /// Inputs without a path of their own are seen with updates at the same time by all: enough when nothing changes after the
+    /// first time, and then one path will do.
     Delta(Vec<JoinPath>),
 }
 
@@ -160,7 +164,7 @@ pub enum JoinPlan {
 pub struct JoinPath {
     /// The input whose changes start the path.
     pub source: usize,
-    /// The arrangement of `source` to read from; `None` reads its collection. A delta path's source is always arranged.
+    /// The arrangement of `source` to read from; `None` reads its collection.
     pub source_key: Option<Key>,
     /// Applied to the source's columns first.
     pub initial: MfpPlan,

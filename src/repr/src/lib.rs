@@ -26,7 +26,10 @@ pub use id::{ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId};
 pub use order::{ColumnOrder, compare_rows_by};
 pub use relation::{ColumnName, RelationDesc, RelationType};
 pub use row::{Row, RowPacker};
-pub use types::{ColumnType, NumericTypmod, ScalarType, datum_matches_type};
+pub use types::{
+    ColumnType, LIST_OID, MAP_OID, MZ_CATALOG_OID, NumericTypmod, PG_CATALOG_OID, PSEUDO_TYPES, RECORD_OID,
+    ScalarType, datum_matches_type,
+};
 
 /// A logical time: milliseconds since the Unix epoch.
 pub type Timestamp = u64;

@@ -22,6 +22,7 @@
 //! ```
 
 use std::borrow::Borrow;
+use std::cell::Cell;
 use std::fmt;
 
 use dec::Decimal;
@@ -35,6 +36,13 @@ use crate::adt::{CivilTimestamp, Date, Interval, Time};
 use crate::datum::{ArrayDimension, ArrayRef, Datum, DatumIter, DatumList, DatumMap, RangeRef};
 
 const INLINE_BYTES: usize = 24;
+/// A larger scratch is given back.
+const MAX_SCRATCH_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Where rows are packed before their size is known, so that each takes one allocation and no spare room.
+    static SCRATCH: Cell<Row> = Cell::default();
+}
 
 /// A packed sequence of datums. Order and equality are those of the bytes: total and cheap, but not SQL's order.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,8 +98,28 @@ impl Row {
         I: IntoIterator<Item = D>,
         D: Borrow<Datum<'a>>,
     {
-        let mut row = Row::default();
-        row.packer().extend(datums);
+        let packed = Row::try_pack_with(|packer| {
+            packer.extend(datums);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        match packed {
+            Ok(row) => row,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Packs what `f` packs, into exactly the memory that it needs.
+    ///
+    /// # Errors
+    /// When `f` fails.
+    pub fn try_pack_with<E>(f: impl FnOnce(&mut RowPacker<'_>) -> Result<(), E>) -> Result<Row, E> {
+        // What `f` packs by this function meanwhile gets a scratch of its own.
+        let mut scratch = SCRATCH.take();
+        let packed = f(&mut scratch.packer());
+        let row = packed.map(|()| Row { data: SmallVec::from_slice(&scratch.data) });
+        if scratch.data.capacity() <= MAX_SCRATCH_BYTES {
+            SCRATCH.set(scratch);
+        }
         row
     }
 

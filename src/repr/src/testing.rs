@@ -160,7 +160,9 @@ pub fn arb_value(typ: &ScalarType) -> BoxedStrategy<Row> {
         | ScalarType::Oid
         | ScalarType::RegClass
         | ScalarType::RegProc
-        | ScalarType::RegType => one(any::<u32>(), |v| Datum::UInt32(*v)),
+        | ScalarType::RegType
+        | ScalarType::RegNamespace
+        | ScalarType::RegRole => one(any::<u32>(), |v| Datum::UInt32(*v)),
         ScalarType::UInt64 => one(any::<u64>(), |v| Datum::UInt64(*v)),
         ScalarType::Float32 => one(any::<f32>(), |v| Datum::from(*v)),
         ScalarType::Float64 => one(any::<f64>(), |v| Datum::from(*v)),

@@ -7,7 +7,7 @@ use crate::id::GlobalId;
 mod catalog;
 mod check;
 
-pub use catalog::{LIST_OID, MAP_OID, RECORD_OID};
+pub use catalog::{LIST_OID, MAP_OID, MZ_CATALOG_OID, PG_CATALOG_OID, PSEUDO_TYPES, RECORD_OID};
 pub use check::{datum_matches_scalar_type, datum_matches_type};
 
 /// Precision and scale of a constrained `numeric(precision, scale)`.
@@ -91,6 +91,10 @@ pub enum ScalarType {
     RegType,
     /// `regproc`; stored as `UInt32`
     RegProc,
+    /// `regnamespace`; stored as `UInt32`
+    RegNamespace,
+    /// `regrole`; stored as `UInt32`
+    RegRole,
     /// `int2vector`; stored as a one-dimensional array of `Int16`
     Int2Vector,
     /// `mz_timestamp`

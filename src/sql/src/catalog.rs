@@ -20,6 +20,10 @@ pub trait Catalog: Send + Sync {
     fn schema(&self, database: Option<DatabaseId>, name: &str) -> Option<SchemaId>;
     /// The database and name of a schema.
     fn schema_name(&self, id: SchemaId) -> Option<(Option<DatabaseId>, String)>;
+    /// The PostgreSQL oid of a schema.
+    fn schema_oid(&self, _id: SchemaId) -> Option<u32> {
+        None
+    }
     /// All schemas: database, id and name.
     fn schemas(&self) -> Vec<(Option<DatabaseId>, SchemaId, String)>;
     /// All databases: id and name.
@@ -42,6 +46,10 @@ pub trait Catalog: Send + Sync {
     fn role(&self, name: &str) -> Option<RoleId>;
     /// The name of a role.
     fn role_name(&self, id: RoleId) -> Option<String>;
+    /// The PostgreSQL oid of a role.
+    fn role_oid(&self, _id: RoleId) -> Option<u32> {
+        None
+    }
     /// The replica sizes that exist, each with its number of workers.
     fn replica_sizes(&self) -> Vec<(String, usize)>;
     /// The value of a system-wide setting.

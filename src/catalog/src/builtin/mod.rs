@@ -3,6 +3,9 @@
 //! Ids are stable: they stand in stored dependencies and in shards' bookkeeping. A new relation takes a new number; a number is never
 //! used again.
 
+mod information_schema;
+mod pg_catalog;
+mod shape;
 pub mod tables;
 pub mod views;
 
@@ -10,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hw_expr::MirScalarExpr;
-use hw_repr::{ClusterId, GlobalId, ReplicaId, RoleId, SchemaId};
+use hw_repr::{ClusterId, GlobalId, MZ_CATALOG_OID, PG_CATALOG_OID, ReplicaId, RoleId, SchemaId};
 use hw_sql::catalog::{ClusterInfo, ItemInfo};
 use hw_sql::plan::{IndexDefinition, ItemDefinition, TableDefinition, ViewDefinition};
 use uuid::Uuid;
@@ -107,6 +110,7 @@ pub(crate) fn load(
             ItemDefinition::Table(definition),
             BTreeSet::new(),
             "",
+            None,
         );
         let key = GlobalId::System(table.id).to_string();
         let known = shards.get(&key).and_then(|s| Uuid::parse_str(&s.shard).ok());
@@ -121,7 +125,17 @@ pub(crate) fn load(
         match planner.plan_builtin_view(state, view.sql) {
             Ok((expr, desc, uses)) => {
                 let definition = ItemDefinition::View(ViewDefinition { expr, desc, temporary: false });
-                add(state, view.id, view.schema, view.name, definition, uses, view.sql);
+                add(state, view.id, view.schema, view.name, definition, uses, view.sql, None);
+            }
+            Err(e) => tracing::error!(view = view.name, error = %e, "built-in view does not plan"),
+        }
+    }
+    for view in shape::shapes() {
+        match shape::plan(&view, state, planner) {
+            Ok((expr, desc, uses)) => {
+                let definition = ItemDefinition::View(ViewDefinition { expr, desc, temporary: false });
+                let sql = view.sql.unwrap_or_default();
+                add(state, view.id, view.schema, view.name, definition, uses, sql, view.oid);
             }
             Err(e) => tracing::error!(view = view.name, error = %e, "built-in view does not plan"),
         }
@@ -133,10 +147,20 @@ pub(crate) fn load(
         let name = format!("{}_ind", item.name.item);
         let definition = IndexDefinition { on, keys, cluster: MZ_CATALOG_SERVER_CLUSTER_ID };
         let schema = item.schema_id;
-        add(state, index.id, schema, &name, ItemDefinition::Index(definition), BTreeSet::from([on]), "");
+        add(
+            state,
+            index.id,
+            schema,
+            &name,
+            ItemDefinition::Index(definition),
+            BTreeSet::from([on]),
+            "",
+            None,
+        );
     }
 }
 
+#[allow(clippy::too_many_arguments)] // an item's parts, once each
 fn add(
     state: &mut CatalogState,
     id: u64,
@@ -145,10 +169,11 @@ fn add(
     definition: ItemDefinition,
     uses: BTreeSet<GlobalId>,
     create_sql: &str,
+    oid: Option<u32>,
 ) {
     let info = ItemInfo {
         id: GlobalId::System(id),
-        oid: FIRST_SYSTEM_OID + id as u32,
+        oid: oid.unwrap_or(FIRST_SYSTEM_OID + id as u32),
         schema_id,
         name: state.full_name(schema_id, name),
         owner: MZ_SYSTEM_ROLE_ID,
@@ -162,9 +187,9 @@ fn add(
 
 fn load_schemas(state: &mut CatalogState) {
     const SCHEMAS: [(SchemaId, &str, u32); 6] = [
-        (MZ_CATALOG_SCHEMA_ID, "mz_catalog", 16_600),
+        (MZ_CATALOG_SCHEMA_ID, "mz_catalog", MZ_CATALOG_OID),
         (MZ_INTERNAL_SCHEMA_ID, "mz_internal", 16_601),
-        (PG_CATALOG_SCHEMA_ID, "pg_catalog", 11),
+        (PG_CATALOG_SCHEMA_ID, "pg_catalog", PG_CATALOG_OID),
         (INFORMATION_SCHEMA_ID, "information_schema", 16_602),
         (MZ_UNSAFE_SCHEMA_ID, "mz_unsafe", 16_603),
         (MZ_TEMP_SCHEMA_ID, "mz_temp", 16_604),

@@ -359,6 +359,21 @@ pub const TABLES: &[BuiltinTable] = &[
             ("comment", T::Text, false),
         ],
     ),
+    table(23, INTERNAL, "mz_arities", &[("id", T::Text, false), ("arity", T::I4, false)]),
+    table(
+        24,
+        INTERNAL,
+        "mz_index_keys",
+        &[
+            ("index_id", T::Text, false),
+            ("position", T::I4, false),
+            ("name", T::Text, false),
+            ("definition", T::Text, false),
+            ("type_oid", T::Oid, false),
+            ("type_mod", T::I4, false),
+            ("nullable", T::Bool, false),
+        ],
+    ),
     written(
         101,
         INTERNAL,

@@ -1,8 +1,9 @@
 //! Delta joins: one path of lookups for each input, nothing kept but the inputs' arrangements.
 //!
 //! Each output update stems from one update of each input. It is produced by the path of the input whose update is last in the
-//! total order of (time, input's position): path `i` sees updates of inputs `j < i` up to and at the time of its own update,
-//! those of inputs `j > i` only before it. That time travels with the row along the path ([`Timed`]), apart from the
+//! total order of (time, path's position): a path sees updates of the sources of earlier paths up to and at the time of its
+//! own update, those of later paths only before it. So the rows that are there at the beginning, at the as-of, are the last
+//! path's business alone: the others leave them out at once. The time travels with the row along the path ([`Timed`]), apart from the
 //! time of the row, which grows with what it meets.
 
 use differential_dataflow::AsCollection;
@@ -31,12 +32,13 @@ pub(crate) fn render<'scope, T: RenderTime>(
     inputs: Vec<Bundle<'scope, T>>,
     input_arities: &[usize],
     paths: &[JoinPath],
-    until: Timestamp,
+    (as_of, until): (Timestamp, Timestamp),
 ) -> Collection<'scope, T> {
     let mut oks = Vec::new();
     let mut errs: Vec<_> = inputs.iter().map(|i| i.errs.clone()).collect();
-    for path in paths {
-        let (path_oks, path_errs) = render_path(&inputs, input_arities, path, until);
+    for (at, path) in paths.iter().enumerate() {
+        let later: Vec<usize> = paths[at + 1..].iter().map(|p| p.source).collect();
+        let (path_oks, path_errs) = render_path(&inputs, input_arities, path, &later, (as_of, until));
         oks.push(path_oks.map(|(row, _)| row));
         errs.extend(path_errs);
     }
@@ -49,16 +51,19 @@ fn render_path<'scope, T: RenderTime>(
     inputs: &[Bundle<'scope, T>],
     input_arities: &[usize],
     path: &JoinPath,
-    until: Timestamp,
+    later: &[usize],
+    (as_of, until): (Timestamp, Timestamp),
 ) -> (Stream<'scope, T>, Vec<Errs<'scope, T>>) {
-    let (mut stream, first) = start(&inputs[path.source], input_arities[path.source], path, until);
+    let (mut stream, first) = {
+        let beginning = (!later.is_empty()).then(|| T::to_inner(as_of));
+        start(&inputs[path.source], input_arities[path.source], path, beginning, until)
+    };
     let mut errs = vec![first];
     for stage in &path.stages {
         let (keyed, key_errs) = key_stream(stream, stage);
         errs.push(key_errs);
         let combine = Combine::new(stage, input_arities[stage.input], until);
-        // Inputs after the source in the order of positions are seen without updates at the same time.
-        let strict = stage.input > path.source;
+        let strict = later.contains(&stage.input);
         let input = inputs[stage.input].arranged.get(&stage.lookup_key);
         let (joined, more) = match input.expect("the plan has arranged what is looked up").clone() {
             Flavor::Local(arranged) => half_join(keyed, arranged, strict, combine),
@@ -70,11 +75,12 @@ fn render_path<'scope, T: RenderTime>(
     (stream, errs)
 }
 
-/// The source's updates with their times.
+/// The source's updates with their times, without those at the time `without`.
 fn start<'scope, T: RenderTime>(
     source: &Bundle<'scope, T>,
     arity: usize,
     path: &JoinPath,
+    without: Option<T>,
     until: Timestamp,
 ) -> (Stream<'scope, T>, Errs<'scope, T>) {
     let initial = RowMfp::new(&path.initial, until);
@@ -83,6 +89,9 @@ fn start<'scope, T: RenderTime>(
             source.collection().oks,
             "DeltaStart",
             Box::new(move |row, time: T, diff, oks, errs| {
+                if without.as_ref() == Some(&time) {
+                    return;
+                }
                 let mut rows = Vec::new();
                 initial.apply_row(row, time.clone(), diff, &mut rows, errs);
                 oks.extend(rows.into_iter().map(|(row, at, diff)| ((row, time.clone()), at, diff)));
@@ -98,6 +107,9 @@ fn start<'scope, T: RenderTime>(
               diff: Diff,
               oks: &mut Vec<(Timed<T>, T, Diff)>,
               errs: &mut Vec<_>| {
+            if without.as_ref() == Some(time) {
+                return;
+            }
             initial.apply_pair(key, val, &positions, time.clone(), diff, &mut rows, errs);
             oks.extend(rows.drain(..).map(|(row, at, diff)| ((row, time.clone()), at, diff)));
         },

@@ -154,12 +154,12 @@ pub(crate) fn pack_exprs<'a>(
     datums: &[Datum<'a>],
     arena: &'a RowArena,
 ) -> Result<Row, EvalError> {
-    let mut row = Row::default();
-    let mut packer = row.packer();
-    for expr in exprs {
-        packer.push(expr.eval(datums, arena)?);
-    }
-    Ok(row)
+    Row::try_pack_with(|packer| {
+        for expr in exprs {
+            packer.push(expr.eval(datums, arena)?);
+        }
+        Ok(())
+    })
 }
 
 /// What [`flat_map_rows`] does with each update.

@@ -14,7 +14,7 @@ use hw_repr::Row;
 use mysql_async::binlog::EventType;
 use mysql_async::binlog::events::{Event, EventData, RowsEventData, TableMapEvent};
 use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStream, BinlogStreamRequest};
+use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -295,9 +295,9 @@ impl Reader {
     async fn step(&mut self, step: Step) -> Result<(), SourceError> {
         match step {
             Step::Continue => {}
-            Step::Effects(effects) => self.effects(effects).await?,
+            Step::Effects(effects) => self.effects(effects, &[]).await?,
             Step::EffectsAndCommit(effects, gtids) => {
-                self.effects(effects).await?;
+                self.effects(effects, &gtids).await?;
                 self.piece.complete.extend(gtids);
             }
             Step::Commit(gtids) => self.piece.complete.extend(gtids),
@@ -439,8 +439,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Applies what statements do to tables.
-    async fn effects(&mut self, effects: Vec<Effect>) -> Result<(), SourceError> {
+    /// Applies what statements of the transactions `gtids` do to tables.
+    async fn effects(&mut self, effects: Vec<Effect>, gtids: &[Gtid]) -> Result<(), SourceError> {
         let mut altered: Vec<usize> = Vec::new();
         for effect in effects {
             let of = |reader: &Self, t: &TableName| -> Vec<usize> {
@@ -481,6 +481,7 @@ impl Reader {
             .map(|at| (self.exports[*at].table.schema.clone(), self.exports[*at].table.table.clone()))
             .collect();
         let mut conn = connect(&self.connection).await?;
+        executed(&mut conn, gtids).await?;
         let tables = schema::read(&mut conn, Which::Tables(&names)).await?;
         // It has served its purpose.
         let _ = conn.disconnect().await;
@@ -515,6 +516,19 @@ impl Reader {
             export.failed = true;
             self.piece.errors.push((export.index, error));
         }
+    }
+}
+
+/// Waits until the server shows what these transactions have done: the binlog has a statement before its storage engine has
+/// committed it, and the dictionary tells the old definition until then.
+async fn executed(conn: &mut Conn, gtids: &[Gtid]) -> Result<(), SourceError> {
+    let mut set = GtidSet::default();
+    gtids.iter().for_each(|gtid| set.insert(gtid));
+    // Less than `answer` waits.
+    let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{set}', 10)");
+    match answer(conn.query_first::<i64, _>(wait)).await? {
+        Some(0) => Ok(()),
+        _ => Err(SourceError::transient(format!("the MySQL server has logged {set} but does not show it"))),
     }
 }
 

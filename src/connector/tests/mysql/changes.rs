@@ -146,9 +146,9 @@ async fn definite_errors_are_the_tables_own() {
         conn.query_drop("INSERT INTO ddl.trunc VALUES (9, 9, 9)").await.unwrap();
         source.catch_up(server).await;
         let check = async |source: &Source| {
-            for (i, (_, _, text)) in changes.iter().enumerate() {
+            for (i, (table, _, text)) in changes.iter().enumerate() {
                 let (_, errors) = source.contents(i + 1).await;
-                assert!(errors.len() == 1 && errors[0].contains(text), "{errors:?}");
+                assert!(errors.len() == 1 && errors[0].contains(text), "{table}: {errors:?}");
                 let (status, error) = source.status(source.export(i + 1)).unwrap();
                 assert_eq!((status, error.unwrap().contains(text)), (SourceStatus::Failed, true));
             }

@@ -130,3 +130,36 @@ async fn settings_and_privileges() {
     let e = quickly(validate_connection(&connection)).await;
     assert_eq!(e.detail.as_deref(), Some("gtid_mode is ON_PERMISSIVE, must be ON"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates() {
+    let server = Server::start(Version::V97);
+    let own_ca = server.file("ca.pem");
+    let verify = |mode, ca: &str| MySqlConnection {
+        tls: MySqlTls { mode, ca: Some(ca.to_owned()), ..MySqlTls::default() },
+        ..server.connection()
+    };
+    let refused = |connection: MySqlConnection| async move {
+        let e = quickly(validate_connection(&connection)).await;
+        assert_eq!((e.sqlstate, e.message.contains("TLS")), ("08001", true), "{e:?}");
+    };
+    let (ca, other_ca) = (include_str!("tls/ca.pem"), include_str!("tls/other-ca.pem"));
+    // The certificates that MySQL makes for itself name no host at all.
+    validate_connection(&verify(MySqlTlsMode::VerifyCa, &own_ca)).await.unwrap();
+    refused(verify(MySqlTlsMode::VerifyIdentity, &own_ca)).await;
+    refused(verify(MySqlTlsMode::VerifyCa, ca)).await;
+    // One that names another host.
+    server.use_certificate(include_str!("tls/elsewhere.pem"), include_str!("tls/elsewhere-key.pem")).await;
+    validate_connection(&verify(MySqlTlsMode::VerifyCa, ca)).await.unwrap();
+    refused(verify(MySqlTlsMode::VerifyIdentity, ca)).await;
+    refused(verify(MySqlTlsMode::VerifyCa, other_ca)).await;
+    refused(verify(MySqlTlsMode::VerifyIdentity, other_ca)).await;
+    // One that names this host.
+    server.use_certificate(include_str!("tls/here.pem"), include_str!("tls/here-key.pem")).await;
+    for mode in [MySqlTlsMode::VerifyCa, MySqlTlsMode::VerifyIdentity] {
+        validate_connection(&verify(mode, ca)).await.unwrap();
+        refused(verify(mode, other_ca)).await;
+    }
+    let without_ca = MySqlTls { mode: MySqlTlsMode::VerifyCa, ..MySqlTls::default() };
+    refused(MySqlConnection { tls: without_ca, ..server.connection() }).await;
+}

@@ -14,13 +14,17 @@ pub(crate) mod datetime;
 pub(crate) mod digest;
 pub(crate) mod jsonb;
 pub(crate) mod math;
+pub(crate) mod query;
 pub(crate) mod range;
 pub mod signature;
 pub(crate) mod string;
 pub(crate) mod system;
 pub(crate) mod table;
+pub(crate) mod type_info;
 
 use hw_repr::{Datum, RowArena};
+
+pub(crate) use string::like::is_sound_pattern as is_sound_like_pattern;
 
 use crate::error::EvalError;
 use crate::func::{Registry, Role};
@@ -41,9 +45,11 @@ pub(crate) fn build() -> Registry {
     digest::register(&mut r);
     range::register(&mut r);
     system::register(&mut r);
+    query::register(&mut r);
     jsonb::register(&mut r);
     aggregate::register(&mut r);
     table::register(&mut r);
+    type_info::register(&mut r);
     r
 }
 

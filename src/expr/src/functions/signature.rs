@@ -36,7 +36,8 @@ types! {
     "date" => ScalarType::Date, "time" => ScalarType::Time, "timestamp" => ScalarType::TIMESTAMP,
     "timestamptz" => ScalarType::TIMESTAMPTZ, "interval" => ScalarType::Interval, "uuid" => ScalarType::Uuid,
     "jsonb" => ScalarType::Jsonb, "oid" => ScalarType::Oid, "regclass" => ScalarType::RegClass,
-    "regtype" => ScalarType::RegType, "regproc" => ScalarType::RegProc, "int2vector" => ScalarType::Int2Vector,
+    "regtype" => ScalarType::RegType, "regproc" => ScalarType::RegProc, "regnamespace" => ScalarType::RegNamespace,
+    "regrole" => ScalarType::RegRole, "int2vector" => ScalarType::Int2Vector,
     "mz_timestamp" => ScalarType::MzTimestamp, "mz_aclitem" => ScalarType::MzAclItem,
     "int4range" => ScalarType::Range(Box::new(ScalarType::Int32)),
     "int8range" => ScalarType::Range(Box::new(ScalarType::Int64)),
@@ -212,6 +213,17 @@ pub(crate) fn f(signature: &'static str, eval: EvalFn) -> FuncDef {
     let (name, list) =
         call.split_once('(').unwrap_or_else(|| panic!("a function has parameters: {signature}"));
     entry(name.trim(), list.trim_end().trim_end_matches(')'), result, eval)
+}
+
+/// A function that is a query, see [`FuncKind::Query`]; its value may be NULL.
+pub(crate) fn query(signature: &'static str, sql: &'static str) -> FuncDef {
+    let mut def = f(signature, |_, _, _| {
+        Err(crate::error::EvalError::new("XX000", "a function that is a query is planned, not called"))
+    });
+    def.kind = FuncKind::Query(sql);
+    def.volatility = Volatility::Stable;
+    def.introduces_null = true;
+    def
 }
 
 /// An operator. Its key is that of a function of its symbol after `op:`.

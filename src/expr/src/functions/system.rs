@@ -6,6 +6,7 @@ use hw_repr::{Datum, ScalarType};
 use super::signature::f;
 use super::{ok, text};
 use crate::func::Registry;
+use crate::listing::listing;
 
 pub(super) fn register(r: &mut Registry) {
     r.add(f("pg_typeof(Any) -> regtype notnull total stable", |cx, _, _| ok(cx.types.args[0].oid())));
@@ -14,7 +15,10 @@ pub(super) fn register(r: &mut Registry) {
             let Datum::UInt32(oid) = a[0] else { return Ok(Datum::Null) };
             let typmod = if let Datum::Int32(m) = a[1] { Some(m) } else { None };
             let Some(typ) = ScalarType::from_oid(oid) else {
-                return ok(if oid == 0 { "-" } else { "???" });
+                return match ScalarType::name_of_oid(oid) {
+                    Some(name) => text(arena, name),
+                    None => ok(if oid == 0 { "-" } else { "???" }),
+                };
             };
             // Without a modifier `bpchar` is SQL's `character`.
             text(
@@ -32,11 +36,17 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("pg_client_encoding() -> name total stable", |_, _, _| ok("UTF8")));
     r.add(f("getdatabaseencoding() -> name total stable", |_, _, _| ok("UTF8")));
     for s in [
-        "pg_table_is_visible(oid) -> bool total stable",
         "pg_type_is_visible(oid) -> bool total stable",
         "pg_function_is_visible(oid) -> bool total stable",
         "pg_operator_is_visible(oid) -> bool total stable",
         "pg_opclass_is_visible(oid) -> bool total stable",
+        "pg_opfamily_is_visible(oid) -> bool total stable",
+        "pg_conversion_is_visible(oid) -> bool total stable",
+        "pg_statistics_obj_is_visible(oid) -> bool total stable",
+        "pg_ts_config_is_visible(oid) -> bool total stable",
+        "pg_ts_dict_is_visible(oid) -> bool total stable",
+        "pg_ts_parser_is_visible(oid) -> bool total stable",
+        "pg_ts_template_is_visible(oid) -> bool total stable",
         "pg_collation_is_visible(oid) -> bool total stable",
         "has_any_column_privilege(oid, text) -> bool total stable",
         "has_any_column_privilege(text, text) -> bool total stable",
@@ -45,6 +55,13 @@ pub(super) fn register(r: &mut Registry) {
         "has_column_privilege(oid, text, text) -> bool total stable",
         "has_column_privilege(name, oid, text, text) -> bool total stable",
         "has_foreign_data_wrapper_privilege(oid, text) -> bool total stable",
+        "has_database_privilege(oid, text) -> bool total stable",
+        "has_database_privilege(text, text) -> bool total stable",
+        "has_database_privilege(name, oid, text) -> bool total stable",
+        "has_schema_privilege(oid, text) -> bool total stable",
+        "has_schema_privilege(text, text) -> bool total stable",
+        "has_schema_privilege(name, oid, text) -> bool total stable",
+        "has_type_privilege(oid, text) -> bool total stable",
         "has_function_privilege(oid, text) -> bool total stable",
         "has_language_privilege(oid, text) -> bool total stable",
         "has_server_privilege(oid, text) -> bool total stable",
@@ -52,6 +69,22 @@ pub(super) fn register(r: &mut Registry) {
     ] {
         r.add(f(s, |_, _, _| ok(true)));
     }
+    r.add(f("pg_char_to_encoding(name) -> int4 total", |_, _, a| {
+        let utf8 = ["utf8", "utf-8", "unicode"].contains(&a[0].unwrap_str().to_lowercase().as_str());
+        ok(if utf8 { 6 } else { -1 })
+    }));
+    r.add(f("pg_get_function_arguments(oid) -> text nullable total stable", |_, arena, a| {
+        arguments(arena, a[0].unwrap_uint32(), true)
+    }));
+    r.add(f("pg_get_function_identity_arguments(oid) -> text nullable total stable", |_, arena, a| {
+        arguments(arena, a[0].unwrap_uint32(), false)
+    }));
+    r.add(f("pg_get_function_result(oid) -> text nullable total stable", |_, arena, a| {
+        match listing().proc(a[0].unwrap_uint32()) {
+            None => Ok(Datum::Null),
+            Some(p) => text(arena, format!("{}{}", if p.set { "SETOF " } else { "" }, type_name(p.ret))),
+        }
+    }));
     for s in [
         "pg_is_in_recovery() -> bool total stable",
         "pg_relation_is_publishable(regclass) -> bool total stable",
@@ -68,17 +101,15 @@ pub(super) fn register(r: &mut Registry) {
     for s in [
         "pg_get_constraintdef(oid) -> text nullable total stable",
         "pg_get_constraintdef(oid, bool) -> text nullable total stable",
-        "pg_get_indexdef(oid) -> text nullable total stable",
-        "pg_get_indexdef(oid, int4, bool) -> text nullable total stable",
         "pg_get_ruledef(oid) -> text nullable total stable",
+        "pg_get_ruledef(oid, bool) -> text nullable total stable",
+        "pg_get_function_sqlbody(oid) -> text nullable total stable",
+        "pg_get_partition_constraintdef(oid) -> text nullable total stable",
         "pg_get_triggerdef(oid) -> text nullable total stable",
         "pg_get_partkeydef(oid) -> text nullable total stable",
-        "pg_get_function_result(oid) -> text nullable total stable",
-        "pg_get_function_arguments(oid) -> text nullable total stable",
         "pg_get_serial_sequence(text, text) -> text nullable total stable",
         "pg_get_statisticsobjdef_columns(oid) -> text nullable total stable",
         "pg_tablespace_location(oid) -> text nullable total stable",
-        "shobj_description(oid, name) -> text nullable total stable",
     ] {
         r.add(f(s, |_, _, _| Ok(Datum::Null)));
     }
@@ -87,6 +118,8 @@ pub(super) fn register(r: &mut Registry) {
         "pg_total_relation_size(regclass) -> int8 total stable",
         "pg_table_size(regclass) -> int8 total stable",
         "pg_indexes_size(regclass) -> int8 total stable",
+        "pg_database_size(oid) -> int8 total stable",
+        "pg_database_size(name) -> int8 total stable",
     ] {
         r.add(f(s, |_, _, _| ok(0i64)));
     }
@@ -96,6 +129,25 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("pg_column_size(Any) -> int4 total stable", |_, _, a| {
         ok(hw_repr::Row::pack_slice(&[a[0]]).data().len() as i32)
     }));
+}
+
+fn type_name(oid: u32) -> String {
+    ScalarType::name_of_oid(oid).map_or_else(|| "???".to_owned(), |n| n.into_owned())
+}
+
+/// A function's parameters as CREATE FUNCTION writes them, with the columns of its rows or without.
+fn arguments(arena: &hw_repr::RowArena, oid: u32, outputs: bool) -> super::EvalResult<'_> {
+    let Some(p) = listing().proc(oid) else { return Ok(Datum::Null) };
+    let last = p.args.len().saturating_sub(1);
+    let one = |(i, oid): (usize, &u32)| {
+        let variadic = if p.variadic != 0 && i == last { "VARIADIC " } else { "" };
+        format!("{variadic}{}", type_name(*oid))
+    };
+    let mut parts: Vec<String> = p.args.iter().enumerate().map(one).collect();
+    if outputs {
+        parts.extend(p.columns.iter().map(|(name, oid)| format!("OUT {name} {}", type_name(*oid))));
+    }
+    text(arena, parts.join(", "))
 }
 
 fn size_pretty(bytes: i64) -> String {

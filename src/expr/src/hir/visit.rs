@@ -92,6 +92,14 @@ impl HirScalarExpr {
         }
     }
 
+    /// How large the expression is: its operators, those of subqueries, and their constant rows.
+    pub fn size(&self) -> usize {
+        grow(|| {
+            let own = 1 + self.children().iter().map(|c| c.size()).sum::<usize>();
+            own + self.subquery().map_or(0, HirRelationExpr::size)
+        })
+    }
+
     /// Visits every scalar in this expression, subqueries included, outermost first.
     pub fn visit_pre(&self, depth: usize, f: &mut dyn FnMut(usize, &HirScalarExpr)) {
         grow(|| {
@@ -313,6 +321,18 @@ impl HirRelationExpr {
                 input.visit_scalars_mut_pre(depth + more, f);
             }
         });
+    }
+
+    /// How large the relation is: its operators, those of its scalars, and its constant rows.
+    pub fn size(&self) -> usize {
+        grow(|| {
+            let rows = match self {
+                HirRelationExpr::Constant { rows, .. } => rows.len(),
+                _ => 0,
+            };
+            let scalars = self.scalars().iter().map(|e| e.size()).sum::<usize>();
+            1 + rows + scalars + self.inputs().iter().map(|(_, i)| i.size()).sum::<usize>()
+        })
     }
 
     /// Visits this relation and all below it, those in subqueries included.

@@ -123,20 +123,20 @@ impl LineSink for LineDecoder {
 impl LineDecoder {
     fn row(&self, number: u64) -> Result<Row, CopyError> {
         let arena = RowArena::new();
-        let mut row = Row::default();
-        let mut packer = row.packer();
-        for (field, (name, typ)) in self.fields.iter().zip(&self.columns) {
-            let Some(bytes) = field else {
-                packer.push(hw_repr::Datum::Null);
-                continue;
-            };
-            let decoded = utf8(bytes)
-                .and_then(|s| hw_repr::text::decode_with(s, typ, &self.cx, &arena).map_err(value_error));
-            packer.push(decoded.map_err(|error| CopyError {
-                error,
-                place: format!("line {number}, column {name}: \"{}\"", excerpt(bytes)),
-            })?);
-        }
-        Ok(row)
+        Row::try_pack_with(|packer| {
+            for (field, (name, typ)) in self.fields.iter().zip(&self.columns) {
+                let Some(bytes) = field else {
+                    packer.push(hw_repr::Datum::Null);
+                    continue;
+                };
+                let decoded = utf8(bytes)
+                    .and_then(|s| hw_repr::text::decode_with(s, typ, &self.cx, &arena).map_err(value_error));
+                packer.push(decoded.map_err(|error| CopyError {
+                    error,
+                    place: format!("line {number}, column {name}: \"{}\"", excerpt(bytes)),
+                })?);
+            }
+            Ok(())
+        })
     }
 }

@@ -63,13 +63,30 @@ impl Lines {
     /// Takes bytes.
     pub(super) fn push(&mut self, data: &[u8], sink: &mut impl LineSink) -> Result<(), CopyError> {
         let number = |lines: &Lines| lines.number;
-        for &b in data {
+        let mut rest = data;
+        loop {
+            rest = &rest[self.take_plain(rest)..];
+            let Some((&b, tail)) = rest.split_first() else { return Ok(()) };
             if self.ended {
                 return Ok(());
             }
             self.byte(b, sink).map_err(|e| e.at_line(number(self)))?;
+            rest = tail;
         }
-        Ok(())
+    }
+
+    /// Takes the bytes of text up to one that means something into the line; gives how many.
+    fn take_plain(&mut self, data: &[u8]) -> usize {
+        if self.csv.is_some() || self.ended || self.escaped || self.after_return || self.marker.is_some() {
+            return 0;
+        }
+        let plain = data.iter().position(|b| matches!(b, b'\n' | b'\r' | b'\\')).unwrap_or(data.len());
+        // A line that is too long is refused byte by byte.
+        if self.line.len() + plain > MAX_LINE_BYTES {
+            return 0;
+        }
+        self.line.extend_from_slice(&data[..plain]);
+        plain
     }
 
     /// Ends the data.

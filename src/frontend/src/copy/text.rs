@@ -20,6 +20,10 @@ impl Fields {
         self.bytes.push(byte);
     }
 
+    fn push_bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// Ends the field that began at `start`.
     pub(super) fn end_field(&mut self, start: usize, null: bool) {
         self.ranges.push((!null).then_some((start, self.bytes.len())));
@@ -70,18 +74,17 @@ pub(super) fn split(line: &[u8], delimiter: u8, null: &[u8], fields: &mut Fields
         let raw = rest;
         let mut more = false;
         let mut raw_length = raw.len();
-        while let Some((&b, tail)) = rest.split_first() {
+        loop {
+            let plain = rest.iter().position(|b| *b == delimiter || *b == b'\\').unwrap_or(rest.len());
+            fields.push_bytes(&rest[..plain]);
+            let Some((&b, tail)) = rest[plain..].split_first() else { break };
             rest = tail;
             if b == delimiter {
                 more = true;
                 raw_length = raw.len() - rest.len() - 1;
                 break;
             }
-            if b == b'\\' {
-                rest = unescape(rest, fields);
-            } else {
-                fields.push_byte(b);
-            }
+            rest = unescape(rest, fields);
         }
         fields.end_field(start, &raw[..raw_length] == null);
         if !more {

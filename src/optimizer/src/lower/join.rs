@@ -3,6 +3,9 @@
 //! A path starts with one input and looks up the others one after the other. Each stage's map-filter-project applies the
 //! predicates that have become possible and drops the columns that nothing needs any more; the last one applies what was
 //! above the join.
+//!
+//! * A plan that runs for one time only needs one path, and no arrangements of what is on it. Loops have many times.
+//! * A delta join's last path does the work when the inputs appear, so that one is last whose source predicates restrict most.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +18,7 @@ use hw_repr::{ColumnType, Row};
 use super::mfp::{demand, permute_input};
 use super::{Lowered, Lowerer};
 use crate::error::OptimizerError;
+use crate::transform::join_implementation::strength;
 
 /// The inputs' columns side by side.
 struct Shape {
@@ -146,7 +150,17 @@ impl Lowerer<'_> {
     ) -> Result<Lowered, OptimizerError> {
         let source = order[0].0;
         let arity = mfp.output_arity();
-        let mut path = self.path(&mut inputs, shape, source, &order[1..], mfp)?;
+        if self.one_shot && !self.in_loop {
+            let mut path = self.path(&mut inputs, shape, source, &order[1..], mfp, false)?;
+            if !inputs[source].raw {
+                path.source_key = inputs[source].keys.first().cloned();
+            }
+            if let Some(key) = &path.source_key {
+                self.note_use(&inputs[source], key);
+            }
+            return Ok(join(inputs, shape, JoinPlan::Delta(vec![path]), arity));
+        }
+        let mut path = self.path(&mut inputs, shape, source, &order[1..], mfp, true)?;
         let first = &path.stages[0].stream_key;
         let source_input = &mut inputs[source];
         if source_input.keys.contains(first) && path.initial.is_identity() {
@@ -171,7 +185,7 @@ impl Lowerer<'_> {
         let mut paths = vec![];
         for (source, order) in orders.iter().enumerate() {
             let order: Vec<_> = order.iter().map(|(i, k)| (*i, Some(k.clone()))).collect();
-            paths.push(self.path(&mut inputs, shape, source, &order, mfp.clone())?);
+            paths.push(self.path(&mut inputs, shape, source, &order, mfp.clone(), false)?);
         }
         for (source, path) in paths.iter_mut().enumerate() {
             // Every input has been looked up by another's path.
@@ -180,10 +194,12 @@ impl Lowerer<'_> {
             self.note_use(&inputs[source], &key);
             path.source_key = Some(key);
         }
+        paths.sort_by_key(|path| strength(path.initial.mfp.predicates.iter().map(|(_, p)| p)));
         Ok(join(inputs, shape, JoinPlan::Delta(paths), arity))
     }
 
-    /// The path from `source` through `order`; what is looked up is arranged.
+    /// The path from `source` through `order`; what is looked up is arranged. `whole` keeps all columns of a source without
+    /// predicates, so that its arrangement can be used as it is.
     fn path(
         &mut self,
         inputs: &mut [Lowered],
@@ -191,6 +207,7 @@ impl Lowerer<'_> {
         source: usize,
         order: &[(usize, Option<Key>)],
         above: MapFilterProject,
+        whole: bool,
     ) -> Result<JoinPath, OptimizerError> {
         let mut state = PathState::new(shape, source, above)?;
         // Which columns each stage's key needs is known only when the stages are: choose keys first.
@@ -204,7 +221,7 @@ impl Lowerer<'_> {
             have.extend(shape.columns(*input));
             lookups.push((*input, pairs));
         }
-        let initial = state.initial(&lookups)?;
+        let initial = state.initial(&lookups, whole)?;
         let mut stages = vec![];
         for (at, (input, pairs)) in lookups.iter().enumerate() {
             let (stream_key, lookup_key): (Key, Key) = pairs.iter().cloned().unzip();
@@ -328,13 +345,12 @@ impl<'a> PathState<'a> {
         Ok(mfp.project(self.stream.iter().map(|c| position(*c)).collect::<Vec<_>>()))
     }
 
-    fn initial(&mut self, lookups: &[Lookup]) -> Result<MapFilterProject, OptimizerError> {
+    fn initial(&mut self, lookups: &[Lookup], whole: bool) -> Result<MapFilterProject, OptimizerError> {
         let columns = self.stream.clone();
         let arity = columns.len();
         let kept = self.stream.clone();
         let mfp = self.narrow(columns, lookups)?;
-        // Without predicates the source stays whole, so that an arrangement of it can be used as it is.
-        if mfp.predicates.is_empty() {
+        if whole && mfp.predicates.is_empty() {
             self.stream = kept;
             return Ok(MapFilterProject::new(arity));
         }

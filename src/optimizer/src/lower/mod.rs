@@ -18,7 +18,7 @@ use hw_repr::{GlobalId, Row};
 use crate::error::OptimizerError;
 use crate::literal::literal_keys;
 
-pub(crate) use mfp::extract_mfp;
+pub(crate) use mfp::{extract_mfp, permute_input};
 
 /// A plan and what its result offers.
 pub(crate) struct Lowered {
@@ -59,6 +59,8 @@ pub(crate) struct Lowerer<'a> {
     /// Whether the plan runs for one time only: `mz_now()` can be replaced before it runs, and nothing needs to be cheap to
     /// change.
     pub(crate) one_shot: bool,
+    /// Whether what is lowered is in a recursive binding.
+    pub(crate) in_loop: bool,
 }
 
 impl Lowerer<'_> {
@@ -97,8 +99,10 @@ impl Lowerer<'_> {
                 let fixed = || Binding { keys: vec![], raw: true, import: None };
                 let shadowed: Vec<_> =
                     names.iter().map(|name| (*name, self.bindings.insert(*name, fixed()))).collect();
+                let outside = std::mem::replace(&mut self.in_loop, true);
                 let values = values.iter().map(|v| Ok(self.lower_read(v)?.plan));
                 let values = values.collect::<Result<Vec<_>, OptimizerError>>()?;
+                self.in_loop = outside;
                 let mut body = self.lower_under_again(body, mfp)?;
                 for (name, old) in shadowed {
                     self.restore(name, old);

@@ -2,7 +2,8 @@
 //!
 //! For each input to start with, the others are taken greedily: connected ones before cross joins, those looked up by a key
 //! of theirs (they add no rows), those that are arranged already, those that a predicate restricts. Of the orders, the one is
-//! taken whose worst steps are best.
+//! taken whose worst steps are best, those first that start with an input that an equality with a literal picks out; then
+//! those that start with or soon come to inputs that predicates restrict.
 //!
 //! A delta join keeps no intermediate results. It is taken when it needs no more new arrangements than the linear join
 //! would; for plans that run once, when it needs none.
@@ -69,10 +70,13 @@ fn decide(
     arranged: &BTreeMap<LocalId, Vec<Key>>,
     one_shot: bool,
 ) {
+    let MirRelationExpr::Join { inputs, .. } = e else { return };
+    // Predicates that are lifted restrict all the same.
+    let restricted = inputs.iter().map(restriction).collect();
     let above = lift(e, indexes);
     let MirRelationExpr::Join { inputs, equivalences, implementation } = e else { return };
     if inputs.len() > 1 {
-        let planner = Planner::new(inputs, equivalences, indexes, arranged);
+        let planner = Planner::new(inputs, equivalences, indexes, arranged, restricted);
         let (chosen, needed) = planner.choose(one_shot);
         *implementation = chosen;
         for (i, keys) in needed {
@@ -243,6 +247,7 @@ impl<'a> Planner<'a> {
         classes: &'a [Vec<MirScalarExpr>],
         indexes: Indexes<'_>,
         arranged: &BTreeMap<LocalId, Vec<Key>>,
+        restricted: Vec<u8>,
     ) -> Self {
         let mut offsets = vec![0];
         for input in inputs {
@@ -260,7 +265,6 @@ impl<'a> Planner<'a> {
                 other => natural(other),
             })
             .collect();
-        let restricted = inputs.iter().map(restriction).collect();
         Planner { offsets, classes, keys: inputs.iter().map(keys).collect(), available, restricted }
     }
 
@@ -348,10 +352,14 @@ impl<'a> Planner<'a> {
         let starts = self.count().min(MAX_STARTS);
         let orders: Vec<(Order, Vec<Score>)> = (0..starts).map(|s| self.order_from(s)).collect();
         let quality = |start: usize| {
-            let mut worst_first: Vec<_> =
-                orders[start].1.iter().map(|s| (s.connected, s.unique, s.arranged, s.restricted)).collect();
+            let steps = &orders[start].1;
+            let mut worst_first: Vec<_> = steps.iter().map(|s| (s.connected, s.unique, s.arranged)).collect();
             worst_first.sort();
-            (worst_first, self.restricted[start], std::cmp::Reverse(start))
+            // What a literal picks out is small, and so is what it is joined with next.
+            let connected = worst_first.first().is_none_or(|s| s.0);
+            let picked = connected && self.restricted[start] == 2;
+            let restricted: Vec<u8> = steps.iter().map(|s| s.restricted).collect();
+            (picked, worst_first, self.restricted[start], restricted, std::cmp::Reverse(start))
         };
         let start = (0..starts).max_by_key(|s| quality(*s)).unwrap_or(0);
         let linear = self.missing(orders[start].0.iter());
@@ -387,16 +395,27 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// How much a plan is restricted by predicates: 2 for an equality with a literal, 1 for any.
+/// How much predicates restrict: 2 if equalities with literals pick rows out, 1 if there are any.
+pub(crate) fn strength<'a>(mut predicates: impl Iterator<Item = &'a MirScalarExpr> + Clone) -> u8 {
+    if predicates.clone().any(picks) {
+        return 2;
+    }
+    u8::from(predicates.any(|p| !matches!(p, MirScalarExpr::Not(_))))
+}
+
+/// Whether only rows pass in which something equals a literal.
+fn picks(p: &MirScalarExpr) -> bool {
+    match p {
+        MirScalarExpr::And(all) => all.iter().any(picks),
+        MirScalarExpr::Or(any) => any.iter().all(picks),
+        p => p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal()),
+    }
+}
+
+/// How much a plan is restricted by predicates, see [`strength`].
 fn restriction(e: &MirRelationExpr) -> u8 {
     match e {
-        MirRelationExpr::Filter { input, predicates } => {
-            let literal = predicates
-                .iter()
-                .any(|p| p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal()));
-            let real = predicates.iter().any(|p| !matches!(p, MirScalarExpr::Not(_)));
-            restriction(input).max(if literal { 2 } else { u8::from(real) })
-        }
+        MirRelationExpr::Filter { input, predicates } => restriction(input).max(strength(predicates.iter())),
         MirRelationExpr::Map { input, .. }
         | MirRelationExpr::Project { input, .. }
         | MirRelationExpr::Reduce { input, .. }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone as _};
+use chrono_tz::OffsetComponents as _;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{days_from_ymd, is_leap_year, weekday_from_monday};
@@ -221,6 +222,32 @@ const ABBREVIATIONS: &[(&str, i32)] = &[
     ("z", 0),
     ("zulu", 0),
 ];
+
+/// Those of them that mean summer time in PostgreSQL's default set, in order.
+const SUMMER_TIMES: &[&str] = &[
+    "acdt", "acsst", "adt", "aedt", "aesst", "akdt", "almst", "awsst", "azost", "bdst", "brst", "bst",
+    "cadt", "cdt", "cest", "cetdst", "chadt", "clst", "clt", "easst", "east", "edt", "eest", "eetdst",
+    "egst", "fjst", "fnst", "idt", "kdt", "kgst", "lhdt", "mdt", "mest", "mesz", "metdst", "msd", "must",
+    "ndt", "nzdt", "pdt", "pkst", "pmdt", "pyst", "sadt", "ulast", "uyst", "uzst", "wadt", "wdt", "wetdst",
+    "wgst", "yekst",
+];
+
+/// The abbreviations of zones that can be written: name in capitals, offset in seconds, whether it is summer time.
+pub fn abbreviations() -> impl Iterator<Item = (String, i32, bool)> {
+    ABBREVIATIONS
+        .iter()
+        .map(|(name, offset)| (name.to_ascii_uppercase(), *offset, SUMMER_TIMES.binary_search(name).is_ok()))
+}
+
+/// The zones of the database at a UTC time: name, abbreviation, offset in seconds, whether it is summer time.
+pub fn zones_at(utc: CivilTimestamp) -> impl Iterator<Item = (&'static str, String, i32, bool)> {
+    let at = naive(utc).unwrap_or_default();
+    chrono_tz::TZ_VARIANTS.iter().map(move |tz| {
+        let offset = tz.offset_from_utc_datetime(&at);
+        let seconds = offset.fix().local_minus_utc();
+        (tz.name(), offset.to_string(), seconds, !offset.dst_offset().is_zero())
+    })
+}
 
 /// The offset in seconds of an abbreviation such as `pst`, in any case.
 pub fn abbreviation_offset(name: &str) -> Option<i32> {

@@ -46,7 +46,9 @@ fn decode_at<'a>(
         | ScalarType::Oid
         | ScalarType::RegClass
         | ScalarType::RegType
-        | ScalarType::RegProc => Datum::UInt32(r.u32()?),
+        | ScalarType::RegProc
+        | ScalarType::RegNamespace
+        | ScalarType::RegRole => Datum::UInt32(r.u32()?),
         ScalarType::UInt64 => Datum::UInt64(u64::from_be_bytes(r.array()?)),
         ScalarType::MzTimestamp => Datum::MzTimestamp(u64::from_be_bytes(r.array()?)),
         ScalarType::Float32 => Datum::Float32(f32::from_be_bytes(r.array()?).into()),

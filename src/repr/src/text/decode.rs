@@ -93,9 +93,12 @@ pub(crate) fn decode_at<'a>(
         ScalarType::Interval => Datum::Interval(interval::parse(s)?),
         ScalarType::Uuid => Datum::Uuid(scalar::uuid(s)?),
         ScalarType::Jsonb => arena.try_make_datum(|p| jsonb::parse(s, p)).map_err(scalar::json_error)?,
-        ScalarType::Oid | ScalarType::RegClass | ScalarType::RegProc | ScalarType::RegType => {
-            Datum::UInt32(scalar::oid(s, typ)?)
-        }
+        ScalarType::Oid
+        | ScalarType::RegClass
+        | ScalarType::RegProc
+        | ScalarType::RegType
+        | ScalarType::RegNamespace
+        | ScalarType::RegRole => Datum::UInt32(scalar::oid(s, typ)?),
         ScalarType::Int2Vector => array::decode_vector(s, arena)?,
         ScalarType::MzTimestamp => Datum::MzTimestamp(scalar::mz_timestamp(s, cx)?),
         ScalarType::Array(element) => array::decode(s, element, cx, arena, depth)?,

@@ -81,11 +81,11 @@ pub fn encode_with(datum: Datum<'_>, typ: &ScalarType, cx: &EncodeContext, out: 
 
 fn write_oid(v: u32, typ: &ScalarType, out: &mut String) {
     match typ {
-        ScalarType::RegType if v != 0 => match ScalarType::from_oid(v) {
-            Some(t) => out.push_str(&t.sql_name()),
+        ScalarType::RegType if v != 0 => match ScalarType::name_of_oid(v) {
+            Some(name) => out.push_str(&name),
             None => put!(out, "{v}"),
         },
-        ScalarType::RegType | ScalarType::RegClass | ScalarType::RegProc if v == 0 => out.push('-'),
+        other if v == 0 && other.is_oid_like() && *other != ScalarType::Oid => out.push('-'),
         _ => put!(out, "{v}"),
     }
 }

@@ -9,7 +9,7 @@ use super::error::{ParseError, ParseErrorKind};
 use crate::adt::Numeric;
 use crate::adt::jsonb::JsonbError;
 use crate::adt::numeric::{self as num, ParseNumericError};
-use crate::types::ScalarType;
+use crate::types::{PSEUDO_TYPES, ScalarType};
 
 /// Whether C's `isspace` counts the character; Unicode's other blanks are ordinary characters.
 pub(crate) fn is_space(c: char) -> bool {
@@ -100,6 +100,11 @@ pub fn oid(s: &str, typ: &ScalarType) -> Result<u32, ParseError> {
         && let Some(t) = ScalarType::from_name(text)
     {
         return Ok(t.oid());
+    }
+    if *typ == ScalarType::RegType
+        && let Some((oid, _)) = PSEUDO_TYPES.iter().find(|(_, name)| *name == text.trim_matches('"'))
+    {
+        return Ok(*oid);
     }
     let v: i64 = integer(s, &typ.sql_name())?;
     u32::try_from(v)

@@ -14,6 +14,35 @@ pub const LIST_OID: u32 = 16384;
 /// The OID of every `map` type.
 pub const MAP_OID: u32 = 16385;
 
+/// The OID of the schema `pg_catalog`.
+pub const PG_CATALOG_OID: u32 = 11;
+/// The OID of the schema `mz_catalog`.
+pub const MZ_CATALOG_OID: u32 = 16_600;
+
+/// Types without values of their own: what polymorphic and system functions are declared with (manual 8.21). The names
+/// are those in `pg_type`; `list` and `map` stand for all types of lists and maps.
+pub const PSEUDO_TYPES: &[(u32, &str)] = &[
+    (705, "unknown"),
+    (2249, "record"),
+    (2275, "cstring"),
+    (2276, "any"),
+    (2277, "anyarray"),
+    (2278, "void"),
+    (2279, "trigger"),
+    (2281, "internal"),
+    (2283, "anyelement"),
+    (2776, "anynonarray"),
+    (3500, "anyenum"),
+    (3831, "anyrange"),
+    (3838, "event_trigger"),
+    (5077, "anycompatible"),
+    (5078, "anycompatiblearray"),
+    (5079, "anycompatiblenonarray"),
+    (5080, "anycompatiblerange"),
+    (LIST_OID, "list"),
+    (MAP_OID, "map"),
+];
+
 /// Bytes of PostgreSQL's variable-length header, which it counts into some type modifiers.
 const VARHDRSZ: i32 = 4;
 
@@ -64,6 +93,8 @@ const ENTRIES: &[Entry] = entries! {
     ScalarType::NUMERIC, 1700, 1231, "numeric", "numeric", -1, 'N', false;
     ScalarType::RegClass, 2205, 2210, "regclass", "regclass", 4, 'N', false;
     ScalarType::RegType, 2206, 2211, "regtype", "regtype", 4, 'N', false;
+    ScalarType::RegNamespace, 4089, 4090, "regnamespace", "regnamespace", 4, 'N', false;
+    ScalarType::RegRole, 4096, 4097, "regrole", "regrole", 4, 'N', false;
     ScalarType::Uuid, 2950, 2951, "uuid", "uuid", 16, 'U', false;
     ScalarType::Jsonb, 3802, 3807, "jsonb", "jsonb", -1, 'U', false;
     ScalarType::UInt16, 16460, 16461, "uint2", "uint2", 2, 'N', false;
@@ -356,9 +387,26 @@ impl ScalarType {
         matches!(self.category(), 'D' | 'T')
     }
 
-    /// Whether the type is `oid` or one of its aliases `regclass`, `regtype`, `regproc`.
+    /// Whether the type is `oid` or one of its aliases `regclass`, `regtype`, `regproc`, `regnamespace`, `regrole`.
     pub fn is_oid_like(&self) -> bool {
-        matches!(self, ScalarType::Oid | ScalarType::RegClass | ScalarType::RegType | ScalarType::RegProc)
+        matches!(
+            self,
+            ScalarType::Oid
+                | ScalarType::RegClass
+                | ScalarType::RegType
+                | ScalarType::RegProc
+                | ScalarType::RegNamespace
+                | ScalarType::RegRole
+        )
+    }
+
+    /// The name of the type of an OID as `format_type` and `regtype` print it, pseudo-types included.
+    pub fn name_of_oid(oid: u32) -> Option<Cow<'static, str>> {
+        if let Some(typ) = Self::from_oid(oid) {
+            return Some(typ.sql_name());
+        }
+        let name = PSEUDO_TYPES.iter().find(|(o, _)| *o == oid)?.1;
+        Some(if name == "any" { "\"any\"".into() } else { name.into() })
     }
 
     /// Every built-in type without modifiers, containers aside, in the order of OIDs.

@@ -7,12 +7,19 @@
 
 mod bank;
 mod big;
+mod catalog;
 mod ddl_kill;
 mod errors;
 mod faults;
 mod guide;
+mod limits;
 mod pgwire;
 mod process;
+mod random_queries;
 mod sql;
+mod sqlsmith;
 mod support;
+mod temporary;
+mod tpch;
+mod transactions;
 mod types;

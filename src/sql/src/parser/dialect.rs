@@ -4,6 +4,7 @@
 //!   function can have.
 //! * Unary plus and minus bind tighter than `^`; regular-expression operators bind as any other operator (PostgreSQL manual, 4.1.6).
 //! * `BETWEEN SYMMETRIC`, `ISNULL`.
+//! * `ROLLUP`, `CUBE` and `GROUPING SETS` in expressions, so that they may nest; the rewriter has made them words.
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -15,7 +16,7 @@ use sqlparser::ast::{
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Span, Token};
+use sqlparser::tokenizer::{Span, Token, Word};
 
 /// The function that `LIST[a, b]` becomes; inner brackets without a word are lists too.
 pub const LIST_CONSTRUCTOR: &str = "list[";
@@ -25,6 +26,9 @@ pub const LIST_SUBQUERY: &str = "list(";
 pub const MAP_CONSTRUCTOR: &str = "map[";
 /// The function that `MAP(query)` becomes.
 pub const MAP_SUBQUERY: &str = "map(";
+
+/// The function that `x BETWEEN SYMMETRIC low AND high` becomes.
+pub const BETWEEN_SYMMETRIC: &str = "between symmetric(";
 
 /// The greatest depth of an expression that is a chain (`a + b + c …`): such a tree is as deep as it is long.
 const MAX_CHAIN: usize = 2500;
@@ -122,6 +126,10 @@ impl Dialect for HeadwaterDialect {
         true
     }
 
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        true
+    }
+
     fn supports_window_clause_named_window_reference(&self) -> bool {
         true
     }
@@ -173,6 +181,14 @@ impl Dialect for HeadwaterDialect {
                     _ => None,
                 }
             }
+            Token::Word(w) if is_grouping(w) => match w.value.as_str() {
+                "grouping" if is_word(parser, 1, "sets") && is_paren(parser, 2) => {
+                    Some(parse_grouping(parser, 2, Expr::GroupingSets))
+                }
+                "rollup" if is_paren(parser, 1) => Some(parse_grouping(parser, 1, Expr::Rollup)),
+                "cube" if is_paren(parser, 1) => Some(parse_grouping(parser, 1, Expr::Cube)),
+                _ => None,
+            },
             Token::Minus => Some(parse_sign(parser, UnaryOperator::Minus)),
             Token::Plus => Some(parse_sign(parser, UnaryOperator::Plus)),
             _ => None,
@@ -195,14 +211,6 @@ impl Dialect for HeadwaterDialect {
                 parser.advance_token();
                 Some(Ok(Expr::IsNull(Box::new(expr.clone()))))
             }
-            Token::Word(w) if w.keyword == Keyword::BETWEEN && is_word(parser, 1, "symmetric") => {
-                Some(parse_between_symmetric(parser, expr, 2))
-            }
-            Token::Word(w) if w.keyword == Keyword::BETWEEN && is_word(parser, 1, "asymmetric") => {
-                parser.advance_token();
-                parser.advance_token();
-                Some(parser.parse_between(expr.clone(), false))
-            }
             Token::Word(w)
                 if w.keyword == Keyword::NOT
                     && is_word(parser, 1, "between")
@@ -213,6 +221,17 @@ impl Dialect for HeadwaterDialect {
                     expr: Box::new(Expr::Nested(Box::new(e))),
                 }))
             }
+            Token::Word(w) if matches!(w.keyword, Keyword::LIKE | Keyword::ILIKE | Keyword::NOT) => {
+                parse_like_quantified(parser, expr)
+            }
+            Token::Word(w) if w.keyword == Keyword::BETWEEN && is_word(parser, 1, "symmetric") => {
+                Some(parse_between_symmetric(parser, expr, 2))
+            }
+            Token::Word(w) if w.keyword == Keyword::BETWEEN && is_word(parser, 1, "asymmetric") => {
+                parser.advance_token();
+                parser.advance_token();
+                Some(parser.parse_between(expr.clone(), false))
+            }
             _ => None,
         }
     }
@@ -220,6 +239,39 @@ impl Dialect for HeadwaterDialect {
 
 fn is_word(parser: &Parser, n: usize, word: &str) -> bool {
     matches!(&parser.peek_nth_token_ref(n).token, Token::Word(w) if w.quote_style.is_none() && w.value == word)
+}
+
+fn is_grouping(w: &Word) -> bool {
+    w.quote_style.is_none()
+        && w.keyword == Keyword::NoKeyword
+        && matches!(w.value.as_str(), "rollup" | "cube" | "grouping")
+}
+
+fn is_paren(parser: &Parser, n: usize) -> bool {
+    parser.peek_nth_token_ref(n).token == Token::LParen
+}
+
+/// The items of a ROLLUP, CUBE or GROUPING SETS after so many words: each a list of expressions.
+fn parse_grouping(
+    parser: &mut Parser,
+    words: usize,
+    make: fn(Vec<Vec<Expr>>) -> Expr,
+) -> Result<Expr, ParserError> {
+    for _ in 0..words {
+        parser.advance_token();
+    }
+    parser.expect_token(&Token::LParen)?;
+    let items = parser.parse_comma_separated(|p| {
+        if p.consume_tokens(&[Token::LParen, Token::RParen]) {
+            return Ok(vec![]);
+        }
+        Ok(match p.parse_expr()? {
+            Expr::Tuple(items) => items,
+            e => vec![e],
+        })
+    })?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(make(items))
 }
 
 fn starts_query(parser: &Parser, n: usize) -> bool {
@@ -264,7 +316,40 @@ fn parse_sign(parser: &mut Parser, op: UnaryOperator) -> Result<Expr, ParserErro
     Ok(Expr::UnaryOp { op, expr: Box::new(expr) })
 }
 
+/// `x [NOT] LIKE ANY (…)`, ILIKE, SOME and ALL; `None` for anything else.
+fn parse_like_quantified(parser: &mut Parser, expr: &Expr) -> Option<Result<Expr, ParserError>> {
+    let negated = is_word(parser, 0, "not");
+    let at = usize::from(negated);
+    let op = match (is_word(parser, at, "like"), is_word(parser, at, "ilike"), negated) {
+        (true, _, false) => BinaryOperator::PGLikeMatch,
+        (true, _, true) => BinaryOperator::PGNotLikeMatch,
+        (_, true, false) => BinaryOperator::PGILikeMatch,
+        (_, true, true) => BinaryOperator::PGNotILikeMatch,
+        _ => return None,
+    };
+    let all = is_word(parser, at + 1, "all");
+    if !(all || is_word(parser, at + 1, "any") || is_word(parser, at + 1, "some"))
+        || !is_paren(parser, at + 2)
+    {
+        return None;
+    }
+    for _ in 0..at + 3 {
+        parser.advance_token();
+    }
+    let right =
+        if starts_query(parser, 0) { parser.parse_query().map(Expr::Subquery) } else { parser.parse_expr() };
+    Some(right.and_then(|right| {
+        parser.expect_token(&Token::RParen)?;
+        let (left, right) = (Box::new(expr.clone()), Box::new(right));
+        Ok(match all {
+            true => Expr::AllOp { left, compare_op: op, right },
+            false => Expr::AnyOp { left, compare_op: op, right, is_some: false },
+        })
+    }))
+}
+
 fn parse_between_symmetric(parser: &mut Parser, expr: &Expr, words: usize) -> Result<Expr, ParserError> {
+    let span = parser.peek_token_ref().span;
     for _ in 0..words {
         parser.advance_token();
     }
@@ -273,17 +358,8 @@ fn parse_between_symmetric(parser: &mut Parser, expr: &Expr, words: usize) -> Re
     else {
         return parser.expected("BETWEEN", parser.peek_token());
     };
-    let between = |low: &Expr, high: &Expr| Expr::Between {
-        expr: Box::new(expr.clone()),
-        negated: false,
-        low: Box::new(low.clone()),
-        high: Box::new(high.clone()),
-    };
-    Ok(Expr::Nested(Box::new(Expr::BinaryOp {
-        left: Box::new(between(&low, &high)),
-        op: BinaryOperator::Or,
-        right: Box::new(between(&high, &low)),
-    })))
+    let args = vec![expr.clone(), *low, *high];
+    Ok(Expr::Nested(Box::new(call_with(BETWEEN_SYMMETRIC, span, args))))
 }
 
 fn call(name: &str, span: Span, args: FunctionArguments) -> Expr {

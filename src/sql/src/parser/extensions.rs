@@ -1,16 +1,23 @@
 //! What of a statement's text `sqlparser`'s grammar cannot express.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hw_expr::relation::LetRecLimit;
+use hw_expr::window::FrameExclusion;
 use sqlparser::ast::{DataType, Ident, JoinConstraint, ObjectName, ObjectNamePart, Select, With};
 use sqlparser::tokenizer::Span;
 
 /// What begins the name of a type that stands for an entry of [`Extensions`]; a control character, which no text may hold.
 pub(crate) const TYPE_MARK: &str = "\u{1}type:";
 
+/// What begins the name of a window that stands for an entry of [`Extensions`].
+pub(crate) const WINDOW_MARK: &str = "\u{1}window:";
+
 /// The function that `ROWS FROM (f(…), g(…))` in FROM becomes; its arguments are the calls.
 pub const ROWS_FROM: &str = "rows from";
+
+/// The name of an argument that is written after VARIADIC; a control character, which no text may hold.
+pub const VARIADIC: &str = "\u{1}variadic";
 
 /// The field that the star of `(record).*` becomes.
 pub const RECORD_STAR: &str = "*";
@@ -44,6 +51,8 @@ pub struct Extensions {
     pub(crate) recursions: BTreeMap<usize, Option<LetRecLimit>>,
     pub(crate) hints: BTreeMap<usize, GroupSizeHints>,
     pub(crate) using_aliases: BTreeMap<usize, Ident>,
+    pub(crate) windows: Vec<(Option<Ident>, FrameExclusion)>,
+    pub(crate) distinct_sets: BTreeSet<usize>,
 }
 
 /// Where a span begins: characters from the start of the statement, from 1, as [`crate::PlanError::at`] takes it. `None` for
@@ -68,6 +77,20 @@ impl Extensions {
     /// The `OPTIONS` of a SELECT.
     pub fn hints(&self, select: &Select) -> GroupSizeHints {
         position(select.select_token.0.span).and_then(|p| self.hints.get(&p)).copied().unwrap_or_default()
+    }
+
+    /// Whether a SELECT has `GROUP BY DISTINCT`.
+    pub fn distinct_sets(&self, select: &Select) -> bool {
+        position(select.select_token.0.span).is_some_and(|p| self.distinct_sets.contains(&p))
+    }
+
+    /// What the name of a window on which a definition builds stands for: that name, if there is one, and what the frame excludes.
+    pub fn window<'a>(&'a self, name: &'a Ident) -> (Option<&'a Ident>, FrameExclusion) {
+        let entry = name.value.strip_prefix(WINDOW_MARK).and_then(|n| n.parse::<usize>().ok());
+        match entry.and_then(|n| self.windows.get(n)) {
+            Some((base, exclusion)) => (base.as_ref(), *exclusion),
+            None => (Some(name), FrameExclusion::NoOthers),
+        }
     }
 
     /// The alias after `JOIN … USING (…) AS alias`.

@@ -12,8 +12,9 @@
 //! * [`Extensions::hints`] of each SELECT,
 //! * [`Extensions::using_alias`] of each JOIN … USING,
 //! * [`Extensions::extended_type`] of each `DataType::Custom`,
-//! * and functions of the names [`LIST_CONSTRUCTOR`], [`LIST_SUBQUERY`], [`MAP_CONSTRUCTOR`], [`MAP_SUBQUERY`] in expressions and
-//!   [`ROWS_FROM`] in FROM, and the field [`RECORD_STAR`] of a parenthesised expression.
+//! * and functions of the names [`BETWEEN_SYMMETRIC`], [`LIST_CONSTRUCTOR`], [`LIST_SUBQUERY`], [`MAP_CONSTRUCTOR`], [`MAP_SUBQUERY`] in expressions and
+//!   [`ROWS_FROM`] in FROM, the field [`RECORD_STAR`] of a parenthesised expression, and the name
+//!   [`VARIADIC`] of an argument.
 //!
 //! Invariants:
 //!
@@ -32,6 +33,7 @@ mod grammar_alter;
 mod grammar_ddl;
 mod grammar_session;
 mod rewrite;
+mod rewrite_types;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -41,8 +43,8 @@ use std::sync::Arc;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use ast::Statement;
-pub use dialect::{LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
-pub use extensions::{ExtendedType, Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, position};
+pub use dialect::{BETWEEN_SYMMETRIC, LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
+pub use extensions::{ExtendedType, Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, VARIADIC, position};
 pub(crate) use tokens::slice_chars;
 
 use self::cursor::Cursor;

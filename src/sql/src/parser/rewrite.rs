@@ -9,16 +9,23 @@
 //! | `ROWS FROM (…)` | a call of [`super::ROWS_FROM`] | |
 //! | `(record).*` | the field [`super::RECORD_STAR`] of it | |
 //! | `USING (…) AS alias` | `USING (…)` | [`Extensions::using_alias`] |
+//! | `EXCLUDE …` of a window's frame | a name of the window | [`Extensions::window`] |
+//! | `GROUP BY ALL`, `GROUP BY DISTINCT` | `GROUP BY` | [`Extensions::distinct_sets`] |
+//! | `ROLLUP (`, `CUBE (`, `GROUPING SETS (` | the same words, which our dialect parses | |
+//! | `substring(s SIMILAR p ESCAPE e)` | `substring(s, p, e)` | |
+//! | `VARIADIC` of an argument | a name of the argument, [`super::VARIADIC`] | |
+//! | `schema.keyword(`, such as `pg_catalog.current_user(` | the keyword as a quoted name | |
+//! | `FETCH FIRST (expression) ROWS ONLY` | `LIMIT (expression)` | |
 
 use hw_expr::relation::LetRecLimit;
+use hw_expr::window::FrameExclusion;
 use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::dialect::HeadwaterDialect;
 use super::error::{syntax_at, syntax_at_end};
-use super::extensions::{ExtendedType, Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, TYPE_MARK};
+use super::extensions::{Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, VARIADIC, WINDOW_MARK};
+use super::rewrite_types::rewrite_types;
 use super::tokens::{span, word};
 use crate::error::PlanError;
 
@@ -32,11 +39,14 @@ pub(crate) fn rewrite(
 ) -> Result<(Vec<TokenWithSpan>, Extensions), PlanError> {
     let mut ext = Extensions::default();
     if tokens.iter().any(|t| matches!(word(&t.token), Some("list" | "map"))) {
-        rewrite_types(&mut tokens, &mut ext);
+        rewrite_types(&mut tokens, &mut ext)?;
     }
     let interesting = |t: &TokenWithSpan| {
-        matches!(word(&t.token), Some("of" | "mutually" | "options" | "rows" | "using"))
-            || t.token == Token::Period
+        let words = [
+            "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping",
+            "similar", "fetch", "variadic",
+        ];
+        word(&t.token).is_some_and(|w| words.contains(&w)) || t.token == Token::Period
     };
     if !tokens.iter().any(interesting) {
         return Ok((tokens, ext));
@@ -46,7 +56,8 @@ pub(crate) fn rewrite(
         tokens: &tokens,
         at: 0,
         out: Vec::with_capacity(tokens.len()),
-        selects: vec![0],
+        opens: vec![Open::default()],
+        fetch: false,
         ext,
     };
     rewriter.run()
@@ -57,9 +68,24 @@ struct Rewriter<'a> {
     tokens: &'a [TokenWithSpan],
     at: usize,
     out: Vec<TokenWithSpan>,
-    /// Where the last SELECT of each open parenthesis is; 0 is none.
-    selects: Vec<usize>,
+    /// The parentheses that are open; the first stands for the statement.
+    opens: Vec<Open>,
+    /// Whether the next parenthesis is what FETCH FIRST counts.
+    fetch: bool,
     ext: Extensions,
+}
+
+/// An open parenthesis.
+#[derive(Default)]
+struct Open {
+    /// Where the last SELECT directly in it is; 0 is none.
+    select: usize,
+    /// How many tokens were out when it had been opened.
+    start: usize,
+    /// What comes next if it is `substring(s SIMILAR p ESCAPE e)`.
+    substring: Option<&'static str>,
+    /// Whether it is what FETCH FIRST counts.
+    fetch: bool,
 }
 
 impl<'a> Rewriter<'a> {
@@ -128,30 +154,196 @@ impl<'a> Rewriter<'a> {
                     self.at += 3;
                     continue;
                 }
+                Some("fetch")
+                    if matches!(self.word(1), Some("first" | "next")) && self.is(2, &Token::LParen) =>
+                {
+                    let limit = Token::Word(Word {
+                        value: "limit".into(),
+                        quote_style: None,
+                        keyword: Keyword::LIMIT,
+                    });
+                    self.out.push(TokenWithSpan { token: limit, span: self.tokens[self.at].span });
+                    self.at += 2;
+                    self.fetch = true;
+                    continue;
+                }
+                Some("variadic") if self.variadic() => continue,
+                Some("exclude") if self.exclusion() => continue,
+                Some("group") if self.word(1) == Some("by") => {
+                    self.group_by();
+                    continue;
+                }
+                Some("rollup" | "cube") if self.is(1, &Token::LParen) => {
+                    self.plain_word();
+                    continue;
+                }
+                Some("grouping") if self.word(1) == Some("sets") && self.is(2, &Token::LParen) => {
+                    self.plain_word();
+                    continue;
+                }
+                Some(_) if self.qualified_call() => continue,
+                Some(w) if self.substring(w) => continue,
                 Some("select") => {
                     let position = self.position(0);
-                    if let Some(last) = self.selects.last_mut() {
-                        *last = position;
+                    if let Some(last) = self.opens.last_mut() {
+                        last.select = position;
                     }
                 }
                 _ => {}
             }
-            match &self.tokens[self.at].token {
-                Token::LParen => self.selects.push(0),
-                Token::RParen => self.pop(),
-                _ => {}
-            }
-            self.out.push(self.tokens[self.at].clone());
-            self.at += 1;
+            self.copy();
+            self.after_fetch()?;
         }
         Ok((self.out, self.ext))
     }
 
-    /// A parenthesis closes.
-    fn pop(&mut self) {
-        if self.selects.len() > 1 {
-            self.selects.pop();
+    /// A function's name after its schema is only a name, whatever it means by itself.
+    fn qualified_call(&mut self) -> bool {
+        let after_period = self.at > 0 && self.tokens[self.at - 1].token == Token::Period;
+        let Token::Word(word) = &self.tokens[self.at].token else { return false };
+        if !after_period || word.keyword == Keyword::NoKeyword || !self.is(1, &Token::LParen) {
+            return false;
         }
+        let name = Word { value: word.value.clone(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        self.out.push(TokenWithSpan { token: Token::Word(name), span: self.tokens[self.at].span });
+        self.at += 1;
+        true
+    }
+
+    /// Copies a token.
+    fn copy(&mut self) {
+        let substring = self.at > 0 && word(&self.tokens[self.at - 1].token) == Some("substring");
+        self.out.push(self.tokens[self.at].clone());
+        match &self.tokens[self.at].token {
+            Token::LParen => {
+                let substring = substring.then_some("similar");
+                let fetch = std::mem::take(&mut self.fetch);
+                self.opens.push(Open { select: 0, start: self.out.len(), substring, fetch });
+            }
+            Token::RParen => self.fetch = self.pop(),
+            _ => {}
+        }
+        self.at += 1;
+    }
+
+    /// What follows the parenthesis that FETCH FIRST counts.
+    fn after_fetch(&mut self) -> Result<(), PlanError> {
+        if !self.fetch || !matches!(self.tokens[self.at - 1].token, Token::RParen) {
+            return Ok(());
+        }
+        self.fetch = false;
+        if !matches!(self.word(0), Some("row" | "rows")) {
+            return Err(self.unexpected());
+        }
+        match (self.word(1), self.word(2)) {
+            (Some("only"), _) => self.at += 2,
+            (Some("with"), Some("ties")) => {
+                let position = self.position(1);
+                return Err(PlanError::unsupported("WITH TIES after an expression").at(position));
+            }
+            _ => {
+                self.at += 1;
+                return Err(self.unexpected());
+            }
+        }
+        Ok(())
+    }
+
+    /// A parenthesis closes; gives whether it is what FETCH FIRST counts.
+    fn pop(&mut self) -> bool {
+        self.opens.len() > 1 && self.opens.pop().is_some_and(|o| o.fetch)
+    }
+
+    /// Copies a keyword as a word that `sqlparser` does not know.
+    fn plain_word(&mut self) {
+        let mut token = self.tokens[self.at].clone();
+        if let Token::Word(w) = &mut token.token {
+            w.keyword = Keyword::NoKeyword;
+        }
+        self.out.push(token);
+        self.at += 1;
+    }
+
+    /// `VARIADIC` before an argument: whether it is that, and then it has been dealt with.
+    fn variadic(&mut self) -> bool {
+        let begins = matches!(self.out.last().map(|t| &t.token), Some(Token::LParen | Token::Comma));
+        let next = self.tokens.get(self.at + 1).map(|t| &t.token);
+        if !begins || matches!(next, None | Some(Token::Comma | Token::RParen | Token::Period)) {
+            return false;
+        }
+        let span = self.tokens[self.at].span;
+        let name = Word { value: VARIADIC.into(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        self.out.push(TokenWithSpan { token: Token::Word(name), span });
+        self.out.push(TokenWithSpan { token: Token::RArrow, span });
+        self.at += 1;
+        true
+    }
+
+    /// `GROUP BY [ALL | DISTINCT]`
+    fn group_by(&mut self) {
+        self.copy();
+        self.copy();
+        match self.word(0) {
+            Some("distinct") => {
+                let select = self.opens.last().map_or(0, |o| o.select);
+                self.ext.distinct_sets.insert(select);
+                self.at += 1;
+            }
+            Some("all") => self.at += 1,
+            _ => {}
+        }
+    }
+
+    /// `EXCLUDE (CURRENT ROW | GROUP | TIES | NO OTHERS)` at the end of a frame: it goes into the name of the window on which the
+    /// definition builds, which may have been left out. Whether it is one, and then it has been dealt with.
+    fn exclusion(&mut self) -> bool {
+        let (exclusion, words) = match (self.word(1), self.word(2)) {
+            (Some("current"), Some("row")) => (FrameExclusion::CurrentRow, 3),
+            (Some("no"), Some("others")) => (FrameExclusion::NoOthers, 3),
+            (Some("group"), _) => (FrameExclusion::Group, 2),
+            (Some("ties"), _) => (FrameExclusion::Ties, 2),
+            _ => return false,
+        };
+        let ends_frame =
+            |t: &TokenWithSpan| matches!(word(&t.token), Some("row" | "preceding" | "following"));
+        let start = self.opens.last().map_or(0, |o| o.start);
+        if start == 0 || !self.is(words, &Token::RParen) || !self.out.last().is_some_and(ends_frame) {
+            return false;
+        }
+        let base = match self.out.get(start) {
+            Some(TokenWithSpan { token: Token::Word(w), span })
+                if !matches!(
+                    word(&Token::Word(w.clone())),
+                    Some("partition" | "order" | "rows" | "range" | "groups")
+                ) =>
+            {
+                Some(Ident { value: w.value.clone(), quote_style: w.quote_style, span: *span })
+            }
+            _ => None,
+        };
+        let value = format!("{WINDOW_MARK}{}", self.ext.windows.len());
+        let mark = Token::Word(Word { value, quote_style: Some('"'), keyword: Keyword::NoKeyword });
+        let mark = TokenWithSpan { token: mark, span: span(self.position(0), self.position(words)) };
+        match &base {
+            Some(_) => self.out[start] = mark,
+            None => self.out.insert(start, mark),
+        }
+        self.ext.windows.push((base, exclusion));
+        self.at += words;
+        true
+    }
+
+    /// A word that parts the operands of `substring(s SIMILAR p ESCAPE e)` becomes a comma.
+    fn substring(&mut self, word: &str) -> bool {
+        let to = self.word(1) == Some("to");
+        let Some(open) = self.opens.last_mut() else { return false };
+        if open.substring != Some(word) || (word == "similar" && to) {
+            return false;
+        }
+        open.substring = (word == "similar").then_some("escape");
+        self.out.push(TokenWithSpan { token: Token::Comma, span: self.tokens[self.at].span });
+        self.at += 1;
+        true
     }
 
     /// `WITH MUTUALLY RECURSIVE [([RETURN AT | ERROR AT] RECURSION LIMIT [=] n)]`
@@ -211,12 +403,12 @@ impl<'a> Rewriter<'a> {
 
     fn hints_follow(&self) -> bool {
         matches!(self.word(2), Some("aggregate" | "distinct" | "limit" | "expected"))
-            && self.selects.last().is_some_and(|s| *s > 0)
+            && self.opens.last().is_some_and(|o| o.select > 0)
     }
 
     /// `OPTIONS (AGGREGATE INPUT GROUP SIZE = n, DISTINCT ON INPUT GROUP SIZE = n, LIMIT INPUT GROUP SIZE = n)`
     fn hints(&mut self) -> Result<(), PlanError> {
-        let select = self.selects.last().copied().unwrap_or_default();
+        let select = self.opens.last().map_or(0, |o| o.select);
         let mut hints = GroupSizeHints::default();
         self.at += 2;
         loop {
@@ -272,194 +464,5 @@ impl<'a> Rewriter<'a> {
         self.out.extend_from_slice(&self.tokens[self.at..self.at + n]);
         self.at += n + 2;
         true
-    }
-}
-
-/// Replaces types of the dialect by names, where a type can only stand.
-fn rewrite_types(tokens: &mut Vec<TokenWithSpan>, ext: &mut Extensions) {
-    let is_word =
-        |tokens: &[TokenWithSpan], i: usize, w: &str| tokens.get(i).and_then(|t| word(&t.token)) == Some(w);
-    let is = |tokens: &[TokenWithSpan], i: usize, t: &Token| tokens.get(i).is_some_and(|x| x.token == *t);
-    let mut at = 0;
-    while at < tokens.len() {
-        if is(tokens, at, &Token::DoubleColon) {
-            rewrite_type_at(tokens, at + 1, ext, 0);
-        } else if is_word(tokens, at, "cast") && is(tokens, at + 1, &Token::LParen) {
-            if let Some(i) = at_depth_one(tokens, at + 1, |t| word(&t.token) == Some("as")) {
-                rewrite_type_at(tokens, i + 1, ext, 0);
-            }
-        } else if is_word(tokens, at, "mutually") && is_word(tokens, at + 1, "recursive") {
-            rewrite_recursive_columns(tokens, at + 2, ext);
-        }
-        at += 1;
-    }
-    let create_table = is_word(tokens, 0, "create")
-        && (is_word(tokens, 1, "table") || (is_word(tokens, 2, "table") && !is_word(tokens, 1, "or")));
-    if create_table && let Some(open) = tokens.iter().position(|t| t.token == Token::LParen) {
-        rewrite_columns(tokens, open, ext);
-    }
-    if is_word(tokens, 0, "create") && is_word(tokens, 1, "type") {
-        let mut at = 0;
-        while at < tokens.len() {
-            if is_word(tokens, at, "type") && is(tokens, at + 1, &Token::Eq) {
-                rewrite_type_at(tokens, at + 2, ext, 0);
-            }
-            at += 1;
-        }
-        let open = tokens.iter().position(|t| t.token == Token::LParen);
-        if let Some(open) = open.filter(|o| is_word(tokens, o - 1, "as")) {
-            rewrite_columns(tokens, open, ext);
-        }
-    }
-}
-
-/// The first token for which `found` holds directly within the parenthesis at `open`.
-fn at_depth_one(
-    tokens: &[TokenWithSpan],
-    open: usize,
-    found: impl Fn(&TokenWithSpan) -> bool,
-) -> Option<usize> {
-    let mut depth = 0usize;
-    for (i, t) in tokens.iter().enumerate().skip(open) {
-        match &t.token {
-            Token::LParen | Token::LBracket => depth += 1,
-            Token::RParen | Token::RBracket if depth <= 1 => return None,
-            Token::RParen | Token::RBracket => depth -= 1,
-            _ if depth == 1 && found(t) => return Some(i),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The types of `(name type …, name type …)`, whose parenthesis is at `open`.
-fn rewrite_columns(tokens: &mut Vec<TokenWithSpan>, open: usize, ext: &mut Extensions) {
-    let mut column = open + 1;
-    loop {
-        rewrite_type_at(tokens, column + 1, ext, 0);
-        let rest = at_depth_one(tokens, open, |t| {
-            t.token == Token::Comma
-                && tokens.get(column).is_some_and(|c| t.span.start.column > c.span.start.column)
-        });
-        match rest {
-            Some(comma) => column = comma + 1,
-            None => return,
-        }
-    }
-}
-
-/// The types of the columns of all common table expressions of a WITH MUTUALLY RECURSIVE.
-fn rewrite_recursive_columns(tokens: &mut Vec<TokenWithSpan>, mut at: usize, ext: &mut Extensions) {
-    let close = |tokens: &[TokenWithSpan], open: usize| {
-        let mut depth = 0usize;
-        tokens.iter().enumerate().skip(open).find_map(|(i, t)| {
-            match &t.token {
-                Token::LParen => depth += 1,
-                Token::RParen => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            (depth == 0).then_some(i)
-        })
-    };
-    let is = |tokens: &[TokenWithSpan], i: usize, t: &Token| tokens.get(i).is_some_and(|x| x.token == *t);
-    if is(tokens, at, &Token::LParen) {
-        let Some(end) = close(tokens, at) else { return };
-        at = end + 1;
-    }
-    loop {
-        if !is(tokens, at + 1, &Token::LParen) {
-            return;
-        }
-        rewrite_columns(tokens, at + 1, ext);
-        let Some(end) = close(tokens, at + 1) else { return };
-        // AS ( … )
-        if !is(tokens, end + 2, &Token::LParen) {
-            return;
-        }
-        let Some(end) = close(tokens, end + 2) else { return };
-        if !is(tokens, end + 1, &Token::Comma) {
-            return;
-        }
-        at = end + 2;
-    }
-}
-
-/// Replaces the type that begins at `at` by a name if it is one of the dialect's. What is no type stays for the parser to refuse.
-fn rewrite_type_at(tokens: &mut Vec<TokenWithSpan>, at: usize, ext: &mut Extensions, depth: usize) {
-    const LONGEST_TYPE: usize = 24;
-    const DEEPEST_TYPE: usize = 32;
-    let is = |tokens: &[TokenWithSpan], i: usize, t: &Token| tokens.get(i).is_some_and(|x| x.token == *t);
-    let is_word =
-        |tokens: &[TokenWithSpan], i: usize, w: &str| tokens.get(i).and_then(|t| word(&t.token)) == Some(w);
-    if depth > DEEPEST_TYPE {
-        return;
-    }
-    if is_word(tokens, at, "map") && is(tokens, at + 1, &Token::LBracket) {
-        rewrite_type_at(tokens, at + 2, ext, depth + 1);
-        let Some((key, n)) = plain_type(&tokens[(at + 2).min(tokens.len())..]) else { return };
-        let arrow = at + 2 + n;
-        if !is(tokens, arrow, &Token::RArrow) {
-            return;
-        }
-        rewrite_type_at(tokens, arrow + 1, ext, depth + 1);
-        let Some((value, n)) = plain_type(&tokens[arrow + 1..]) else { return };
-        let end = arrow + 1 + n;
-        if !is(tokens, end, &Token::RBracket) {
-            return;
-        }
-        replace_type(tokens, at, end, ext, |ext| {
-            ExtendedType::Map(Box::new(ext.unwrap_plain(key)), Box::new(ext.unwrap_plain(value)))
-        });
-    }
-    for _ in 0..DEEPEST_TYPE {
-        let window = tokens.len().min(at + LONGEST_TYPE);
-        let Some((inner, n)) = plain_type(tokens.get(at..window).unwrap_or_default()) else { return };
-        let end = at + n;
-        // A bracket begins a subscript or a list, unless it makes an array of the type.
-        let array = is(tokens, end + 1, &Token::LBracket) && is(tokens, end + 2, &Token::RBracket);
-        let other = is(tokens, end + 1, &Token::LBracket) || is(tokens, end + 1, &Token::LParen);
-        if !is_word(tokens, end, "list") || (other && !array) {
-            return;
-        }
-        replace_type(tokens, at, end, ext, |ext| ExtendedType::List(Box::new(ext.unwrap_plain(inner))));
-    }
-}
-
-/// The type that tokens begin with, and how many it takes.
-fn plain_type(tokens: &[TokenWithSpan]) -> Option<(sqlparser::ast::DataType, usize)> {
-    if tokens.first().is_some_and(|t| word(&t.token) == Some("list")) {
-        return None;
-    }
-    let dialect = HeadwaterDialect::default();
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.to_vec());
-    let data_type = parser.parse_data_type().ok()?;
-    let used = parser.index();
-    (used > 0 && used <= tokens.len()).then_some((data_type, used))
-}
-
-fn replace_type(
-    tokens: &mut Vec<TokenWithSpan>,
-    at: usize,
-    end: usize,
-    ext: &mut Extensions,
-    make: impl FnOnce(&Extensions) -> ExtendedType,
-) {
-    let typ = make(ext);
-    let value = format!("{TYPE_MARK}{}", ext.types.len());
-    ext.types.push(typ);
-    let span = span(tokens[at].span.start.column as usize, tokens[end].span.end.column as usize);
-    let word = Word { value, quote_style: Some('"'), keyword: Keyword::NoKeyword };
-    tokens.splice(at..=end, [TokenWithSpan { token: Token::Word(word), span }]);
-}
-
-impl Extensions {
-    /// A type; one that only stands for an entry gives that.
-    fn unwrap_plain(&self, data_type: sqlparser::ast::DataType) -> ExtendedType {
-        match &data_type {
-            sqlparser::ast::DataType::Custom(name, modifiers) if modifiers.is_empty() => {
-                self.extended_type(name).cloned().unwrap_or(ExtendedType::Plain(Box::new(data_type)))
-            }
-            _ => ExtendedType::Plain(Box::new(data_type)),
-        }
     }
 }

@@ -117,7 +117,8 @@ pub(crate) fn tokenize(text: &str) -> Result<Vec<StatementTokens>, PlanError> {
                 }
                 _ => current.push((Token::SingleQuotedString(s), start, end)),
             },
-            token => current.push((token, start, end)),
+            Token::Placeholder(p) if p.starts_with('?') => question(&p, start, &mut current),
+            token => push_operator(token, start, end, &mut current),
         }
         new_line = false;
     }
@@ -126,6 +127,32 @@ pub(crate) fn tokenize(text: &str) -> Result<Vec<StatementTokens>, PlanError> {
         check_set_operations(statement).map_err(|e| e.shifted(statement.offset))?;
     }
     Ok(statements)
+}
+
+/// `?`, which the tokenizer takes for a parameter: an operator of jsonb. Digits after it are the right operand.
+fn question(placeholder: &str, start: usize, current: &mut Vec<(Token, usize, usize)>) {
+    current.push((Token::Question, start, start + 1));
+    let digits: String = placeholder.chars().skip(1).collect();
+    if !digits.is_empty() {
+        let end = start + 1 + digits.chars().count();
+        current.push((Token::Number(digits, false), start + 1, end));
+    }
+}
+
+/// A token that is no word; right after `?` it may be the rest of `?|` or `?&`.
+fn push_operator(token: Token, start: usize, end: usize, current: &mut Vec<(Token, usize, usize)>) {
+    let joined = match (&token, current.last()) {
+        (Token::Pipe, Some((Token::Question, _, e))) if *e == start => Some(Token::QuestionPipe),
+        (Token::Ampersand, Some((Token::Question, _, e))) if *e == start => Some(Token::QuestionAnd),
+        _ => None,
+    };
+    match (joined, current.last_mut()) {
+        (Some(joined), Some((last, _, last_end))) => {
+            *last = joined;
+            *last_end = end;
+        }
+        _ => current.push((token, start, end)),
+    }
 }
 
 fn finish(text: &str, current: &mut Vec<(Token, usize, usize)>, statements: &mut Vec<StatementTokens>) {

@@ -10,6 +10,7 @@ use sqlparser::tokenizer::Span;
 
 use super::context::{Ecx, locate};
 use super::internal;
+use super::query_function::{is_named_by_catalog, name_text};
 use super::types::type_name;
 use crate::context::StatementContext;
 use crate::error::PlanError;
@@ -69,6 +70,15 @@ impl Planned {
         }
     }
 
+    /// How large the expression is.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Planned::Typed(t) => t.expr.size(),
+            Planned::Row(fields) => 1 + fields.iter().map(Planned::size).sum::<usize>(),
+            Planned::Unknown(..) | Planned::Null | Planned::Param(_) => 1,
+        }
+    }
+
     /// The type as error texts show it.
     pub(super) fn type_text(&self) -> String {
         self.typ().map_or_else(|| "unknown".to_owned(), |t| type_name(&t))
@@ -95,6 +105,11 @@ impl Planned {
     ) -> Result<Typed, PlanError> {
         let scx = ecx.scx();
         match self {
+            Planned::Typed(t)
+                if context >= CastContext::Assignment && to.is_string() && is_named_by_catalog(&t.typ) =>
+            {
+                cast_typed(name_text(scx, t)?, to, context)
+            }
             Planned::Typed(t) => cast_typed(t, to, context),
             Planned::Null => Ok(Typed::new(HirScalarExpr::null(to.clone()), to.clone())),
             Planned::Unknown(s, span) => literal(scx, &s, to, context).map_err(|e| locate(scx, e, span)),

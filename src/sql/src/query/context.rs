@@ -8,23 +8,48 @@ use hw_repr::{ColumnType, ScalarType};
 use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Spanned};
 use sqlparser::tokenizer::Span;
 
+use super::coerce::Planned;
 use super::scope::{Frame, Scope, Visibility};
 use crate::context::StatementContext;
 use crate::error::PlanError;
 
 /// How deep queries and expressions may nest: what is planned is walked, cloned and dropped with recursion everywhere after.
 const MAX_DEPTH: usize = 1200;
+/// How large everything may be that planning has to repeat, such as the first operand of BETWEEN: what nests such operators grows
+/// with each level by a factor.
+const MAX_REPEATED: usize = 1 << 20;
+/// How many columns there may be in a list of a query, as in PostgreSQL.
+const MAX_COLUMNS: usize = 1664;
 
 /// What one statement's planning shares.
 pub(super) struct Shared<'a> {
     pub(super) scx: &'a StatementContext<'a>,
     next_local: Cell<u64>,
     depth: Cell<usize>,
+    repeated: Cell<usize>,
+    wanted: Cell<Vec<ScalarType>>,
 }
 
 impl<'a> Shared<'a> {
     pub(super) fn new(scx: &'a StatementContext<'a>) -> Self {
-        Shared { scx, next_local: Cell::new(0), depth: Cell::new(0) }
+        Shared {
+            scx,
+            next_local: Cell::new(0),
+            depth: Cell::new(0),
+            repeated: Cell::new(0),
+            wanted: Cell::default(),
+        }
+    }
+
+    /// Says that the columns of the query that is planned next go to columns of these types, which what has no type of its own
+    /// in its select list takes on.
+    pub(super) fn want(&self, types: Vec<ScalarType>) {
+        self.wanted.set(types);
+    }
+
+    /// The types that are wanted, for whoever plans the select list; no other finds them again.
+    pub(super) fn take_wanted(&self) -> Vec<ScalarType> {
+        self.wanted.take()
     }
 
     /// A fresh name for a binding.
@@ -36,16 +61,47 @@ impl<'a> Shared<'a> {
 
     /// Goes one level deeper, on a stack that is large enough.
     pub(super) fn deeper<R>(&self, f: impl FnOnce() -> Result<R, PlanError>) -> Result<R, PlanError> {
+        self.deeper_by(1, f)
+    }
+
+    /// Goes so many levels deeper: for lists that become a tree as deep as they are long.
+    pub(super) fn deeper_by<R>(
+        &self,
+        levels: usize,
+        f: impl FnOnce() -> Result<R, PlanError>,
+    ) -> Result<R, PlanError> {
         let depth = self.depth.get();
-        if depth >= MAX_DEPTH {
+        if levels > MAX_DEPTH || depth + levels > MAX_DEPTH {
             return Err(PlanError::new("54001", "stack depth limit exceeded")
                 .with_hint("The statement nests too many queries or expressions."));
         }
-        self.depth.set(depth + 1);
+        self.depth.set(depth + levels);
         let result = stacker::maybe_grow(256 << 10, 4 << 20, f);
         self.depth.set(depth);
         result
     }
+}
+
+impl Shared<'_> {
+    /// Says that so much is going to be repeated, so many times.
+    pub(super) fn repeat(&self, size: usize, times: usize) -> Result<(), PlanError> {
+        let repeated = self.repeated.get().saturating_add(size.saturating_mul(times));
+        self.repeated.set(repeated);
+        if repeated <= MAX_REPEATED {
+            return Ok(());
+        }
+        Err(PlanError::new("54001", "statement is too complex").with_hint(
+            "Compute operands that are used several times in a subquery or common table expression.",
+        ))
+    }
+}
+
+/// That a list is not longer than PostgreSQL allows.
+pub(super) fn check_columns(count: usize) -> Result<(), PlanError> {
+    if count <= MAX_COLUMNS {
+        return Ok(());
+    }
+    Err(PlanError::new("54011", format!("target lists can have at most {MAX_COLUMNS} entries")))
 }
 
 /// A common table expression.
@@ -157,6 +213,14 @@ impl<'a> Ecx<'a> {
     /// Adds a position to an error.
     pub(super) fn at<T>(&self, result: Result<T, PlanError>, span: Span) -> Result<T, PlanError> {
         self.qcx.at(result, span)
+    }
+
+    /// Says that a value is going to be used so many times more than once; one that is no larger than a column is free.
+    pub(super) fn repeat(&self, value: &Planned, times: usize) -> Result<(), PlanError> {
+        match value.size() {
+            0 | 1 => Ok(()),
+            size => self.qcx.shared.repeat(size, times),
+        }
     }
 
     /// The error with the position of an expression.

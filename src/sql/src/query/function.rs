@@ -8,21 +8,30 @@ use hw_expr::{AggregateFunc, HirRelationExpr, HirScalarExpr, TableFunc, TableFun
 use hw_repr::{ColumnOrder, Datum, RelationDesc, Row, ScalarType};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, ObjectName, OrderByExpr, Query, Spanned, helpers::attached_token::AttachedToken,
+    FunctionArguments, ObjectName, OrderByExpr, Query, Spanned, Value,
+    helpers::attached_token::AttachedToken,
 };
 use sqlparser::tokenizer::Span;
 
 use super::aggregate::plan_aggregate;
 use super::coerce::{Planned, Typed, unify};
-use super::context::{Ecx, locate, name_parts};
-use super::operator::{Failure, call_best};
+use super::context::{Ecx, ident, locate, name_parts};
+use super::grouping::plan_grouping;
+use super::hypothetical::is_hypothetical;
+use super::named::in_order;
+use super::operator::{Failure, call_best, operator};
 use super::query::plan_parts;
 use super::resolve::{NoMatch, Signature, choose};
-use super::scalar::{plan_expr, text_literal};
+use super::scalar::{between_symmetric, plan_expr, text_literal};
 use super::types::{builtin_type, type_name};
 use super::window::{is_window_function, plan_window_call};
 use crate::error::PlanError;
-use crate::parser::{LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
+use crate::parser::{
+    BETWEEN_SYMMETRIC, LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY, VARIADIC,
+};
+
+/// How many arguments a function may have, as in PostgreSQL.
+const MAX_ARGUMENTS: usize = 100;
 
 /// The arguments of a call, taken apart.
 pub(super) struct Call<'a> {
@@ -30,12 +39,16 @@ pub(super) struct Call<'a> {
     pub(super) name: String,
     /// The arguments.
     pub(super) args: Vec<Cow<'a, Expr>>,
+    /// For each argument the name that is written before it.
+    pub(super) names: Vec<Option<String>>,
     /// `f(*)`
     pub(super) star: bool,
     /// DISTINCT
     pub(super) distinct: bool,
     /// ORDER BY
     pub(super) order_by: &'a [OrderByExpr],
+    /// WITHIN GROUP (ORDER BY …)
+    pub(super) within_group: &'a [OrderByExpr],
     /// FILTER
     pub(super) filter: Option<&'a Expr>,
     /// Where it is.
@@ -65,9 +78,11 @@ pub(super) fn call_parts(f: &Function) -> Result<Call<'_>, PlanError> {
     let mut call = Call {
         name: function_name(&f.name)?,
         args: vec![],
+        names: vec![],
         star: false,
         distinct: false,
         order_by: &[],
+        within_group: &f.within_group,
         filter: f.filter.as_deref(),
         span,
     };
@@ -75,7 +90,10 @@ pub(super) fn call_parts(f: &Function) -> Result<Call<'_>, PlanError> {
         call.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         for arg in &list.args {
             match arg_expr(arg)? {
-                Some(e) => call.args.push(e),
+                Some(e) => {
+                    call.names.push(arg_name(arg));
+                    call.args.push(e);
+                }
                 None => call.star = true,
             }
         }
@@ -86,19 +104,52 @@ pub(super) fn call_parts(f: &Function) -> Result<Call<'_>, PlanError> {
             }
         }
     }
-    if !f.within_group.is_empty() {
-        return Err(PlanError::unsupported("WITHIN GROUP"));
-    }
     if f.null_treatment.is_some() {
         return Err(PlanError::unsupported("IGNORE NULLS and RESPECT NULLS"));
     }
     Ok(call)
 }
 
+/// The name that is written before an argument.
+pub(super) fn arg_name(arg: &FunctionArg) -> Option<String> {
+    match arg {
+        FunctionArg::Named { name, .. } => Some(ident(name)),
+        _ => None,
+    }
+}
+
+/// That named arguments come last, each name once.
+fn check_names(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<(), PlanError> {
+    for (i, (name, arg)) in call.names.iter().zip(&call.args).enumerate() {
+        let before = &call.names[..i];
+        let text = match name {
+            None if before.iter().any(Option::is_some) => {
+                "positional argument cannot follow named argument".to_owned()
+            }
+            Some(n) if before.contains(name) => format!("argument name \"{n}\" used more than once"),
+            _ => continue,
+        };
+        return Err(ecx.error_at(PlanError::syntax(text), arg));
+    }
+    Ok(())
+}
+
+/// A syntax error at the first such character after a place.
+pub(super) fn syntax_after(ecx: &Ecx<'_>, span: Span, c: char) -> PlanError {
+    let error = PlanError::syntax(format!("syntax error at or near \"{c}\""));
+    let Some(from) = ecx.scx().position(span.end) else { return error };
+    let found = ecx.scx().text.chars().enumerate().skip(from - 1).find(|(_, x)| *x == c);
+    match found {
+        Some((i, _)) => error.at(i + 1),
+        None => error,
+    }
+}
+
 /// The expression of an argument; `None` for `*`.
 pub(super) fn arg_expr(arg: &FunctionArg) -> Result<Option<Cow<'_, Expr>>, PlanError> {
     match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => Ok(Some(Cow::Borrowed(e))),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(e))
+        | FunctionArg::Named { arg: FunctionArgExpr::Expr(e), .. } => Ok(Some(Cow::Borrowed(e))),
         FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
             Ok(Some(Cow::Owned(Expr::QualifiedWildcard(name.clone(), AttachedToken::empty()))))
         }
@@ -117,11 +168,15 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
     if let FunctionArguments::Subquery(q) = &f.args {
         return collect_subquery(ecx, &function_name(&f.name)?, q);
     }
-    let call = call_parts(f)?;
+    let mut call = call_parts(f)?;
+    check_names(ecx, &call)?;
+    if call.star && call.distinct {
+        return Err(syntax_after(ecx, call.span, '*'));
+    }
     if let Some(over) = &f.over {
         return plan_window_call(ecx, &call, over);
     }
-    if registry().aggregates.contains_key(call.name.as_str()) {
+    if registry().aggregates.contains_key(call.name.as_str()) || is_hypothetical(&call) {
         return plan_aggregate(ecx, &call);
     }
     if is_window_function(&call.name) {
@@ -132,6 +187,8 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
         Some("DISTINCT")
     } else if !call.order_by.is_empty() {
         Some("ORDER BY")
+    } else if !call.within_group.is_empty() {
+        Some("WITHIN GROUP")
     } else if call.filter.is_some() {
         Some("FILTER")
     } else {
@@ -147,8 +204,60 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
             format!("{}(*) specified, but {0} is not an aggregate function", call.name),
         ));
     }
+    if call.name == "grouping" {
+        return plan_grouping(ecx, &call);
+    }
+    if too_few_for_syntax(&call) {
+        return Err(syntax_after(ecx, call.span, ')'));
+    }
+    normal_form(&mut call);
     let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
+    if call.names.last().and_then(Option::as_deref) == Some(VARIADIC) {
+        return spread(ecx, &call.name, args, call.span);
+    }
+    let args = in_order(&call.name, &call.names, args)?;
     call_named(ecx, &call.name, args, call.span)
+}
+
+/// A call whose last argument is an array that stands for the arguments of a variadic function.
+fn spread(ecx: &Ecx<'_>, name: &str, mut args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
+    let Some(array) = args.pop() else { return Err(PlanError::syntax("VARIADIC without an argument")) };
+    let array = match array.typ() {
+        Some(ScalarType::Array(_)) => array,
+        Some(_) => return Err(PlanError::new("42804", "VARIADIC argument must be an array")),
+        None => Planned::Typed(array.cast(ecx, &ScalarType::String.array_of(), CastContext::Implicit)?),
+    };
+    let first = args.pop();
+    match (name, first, args.is_empty()) {
+        ("concat", None, _) => call_named(ecx, "array_to_string", vec![array, text_literal("")], span),
+        ("concat_ws", Some(separator), true) => {
+            call_named(ecx, "array_to_string", vec![array, separator], span)
+        }
+        ("jsonb_build_array", None, _) => call_named(ecx, "to_jsonb", vec![array], span),
+        ("jsonb_extract_path", Some(value), true) => operator(ecx, "#>", vec![value, array], span),
+        ("jsonb_extract_path_text", Some(value), true) => operator(ecx, "#>>", vec![value, array], span),
+        _ => Err(PlanError::unsupported(format!("VARIADIC in a call of {name}"))),
+    }
+}
+
+/// Whether so few arguments are a syntax error: of what looks like a function and is syntax.
+fn too_few_for_syntax(call: &Call<'_>) -> bool {
+    match call.name.as_str() {
+        "coalesce" | "greatest" | "least" => call.args.is_empty(),
+        "nullif" => call.args.len() < 2,
+        _ => false,
+    }
+}
+
+/// `normalize(text, NFD)`: the form is a keyword.
+fn normal_form(call: &mut Call<'_>) {
+    let [_, form] = &mut call.args[..] else { return };
+    let Expr::Identifier(i) = &**form else { return };
+    let is_form = matches!(i.value.as_str(), "nfc" | "nfd" | "nfkc" | "nfkd") && i.quote_style.is_none();
+    if call.name == "normalize" && is_form {
+        let text = Value::SingleQuotedString(i.value.to_uppercase()).with_span(i.span);
+        *form = Cow::Owned(Expr::Value(text));
+    }
 }
 
 /// Calls the function behind a special syntax, such as `substring(x from y)`; errors name it as PostgreSQL does.
@@ -178,12 +287,21 @@ pub(super) fn call_named(
 }
 
 fn call_named_here(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Planned, PlanError> {
+    if name == BETWEEN_SYMMETRIC {
+        return between_symmetric(ecx, args, Span::empty());
+    }
     let args = match special(ecx, name, args)? {
         Ok(done) => return Ok(done),
         Err(args) => args,
     };
     if registry().tables.contains_key(name) && !registry().functions.contains_key(name) {
         return table_function_value(ecx, name, args);
+    }
+    if args.len() > MAX_ARGUMENTS {
+        return Err(PlanError::new(
+            "54023",
+            format!("cannot pass more than {MAX_ARGUMENTS} arguments to a function"),
+        ));
     }
     let empty = vec![];
     let candidates = registry().functions.get(name).unwrap_or(&empty);
@@ -327,7 +445,12 @@ fn current_setting(ecx: &Ecx<'_>, args: Vec<Planned>) -> Result<Planned, PlanErr
         Some(Datum::String(s)) => {
             Ok(context_function(UnmaterializableFunc::CurrentSetting(s.to_lowercase())))
         }
-        _ => Err(PlanError::unsupported("current_setting of a name that is not a literal")),
+        // Which setting it is shows only when the query runs.
+        _ => {
+            let defs = registry().functions.get("hw_setting").map(Vec::as_slice).unwrap_or_default();
+            let value = call_best(ecx, defs, vec![Planned::Typed(name)], false);
+            value.map_err(|_| PlanError::unsupported("current_setting of a name that is not a literal"))
+        }
     }
 }
 

@@ -19,6 +19,22 @@ fn call(key: &str, args: Vec<Typed>, ret: &ScalarType) -> Result<HirScalarExpr, 
     Ok(HirScalarExpr::call(internal(key, types)?.with_ret(ret.clone()), exprs))
 }
 
+/// How many fields a record may have, those of records in it included.
+const MAX_FIELDS: usize = 10_000;
+
+/// How many fields there are in a value of a type.
+fn width(typ: &ScalarType) -> usize {
+    match typ {
+        ScalarType::Record { fields, .. } => {
+            1 + fields.iter().map(|(_, t)| width(&t.scalar_type)).sum::<usize>()
+        }
+        ScalarType::Array(t) | ScalarType::Range(t) => width(t),
+        ScalarType::List { element, .. } => width(element),
+        ScalarType::Map { value, .. } => width(value),
+        _ => 1,
+    }
+}
+
 /// `ROW(…)` of these fields, named f1, f2, ….
 pub(super) fn record(fields: Vec<Typed>) -> Result<Typed, PlanError> {
     let names = (1..=fields.len()).map(|i| format!("f{i}")).collect();
@@ -27,6 +43,11 @@ pub(super) fn record(fields: Vec<Typed>) -> Result<Typed, PlanError> {
 
 /// A record with named fields.
 pub(super) fn named_record(fields: Vec<Typed>, names: Vec<String>) -> Result<Typed, PlanError> {
+    // Records of records may double with each level.
+    if fields.iter().map(|f| width(&f.typ)).sum::<usize>() > MAX_FIELDS {
+        let text = format!("a record can have at most {MAX_FIELDS} fields, those of its records included");
+        return Err(PlanError::new("54011", text));
+    }
     let typ = ScalarType::Record {
         fields: names.into_iter().zip(&fields).map(|(n, f)| (n, f.typ.clone().nullable(true))).collect(),
         custom_id: None,

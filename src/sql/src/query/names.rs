@@ -28,6 +28,7 @@ fn name_of(ecx: &Ecx<'_>, e: &Expr) -> Option<(String, bool)> {
         }
         Expr::Function(f) => match (&f.args, f.name.0.last().and_then(|p| p.as_ident())) {
             (FunctionArguments::Subquery(_), Some(name)) if ident(name) == "array" => good("array"),
+            (_, Some(name)) if name.value == crate::parser::BETWEEN_SYMMETRIC => None,
             (_, Some(name)) => {
                 let name = ident(name);
                 let name = name.trim_end_matches(['[', '(']);

@@ -1,13 +1,14 @@
 //! Operators, comparisons of rows, and conditions.
 
 use hw_expr::HirScalarExpr;
-use hw_expr::func::{CastContext, Func, FuncDef, registry};
+use hw_expr::func::{CastContext, Func, FuncDef, FuncKind, registry};
 use hw_repr::ScalarType;
 use sqlparser::tokenizer::Span;
 
 use super::coerce::{Planned, Typed};
 use super::context::{Ecx, locate};
 use super::internal;
+use super::query_function::{call_query, is_named_by_catalog, name_text};
 use super::resolve::{NoMatch, Signature, choose};
 use super::types::type_name;
 use crate::error::PlanError;
@@ -55,8 +56,21 @@ pub(super) fn call_best(
     let names: Vec<String> = texts();
     let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
     let typed = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>();
-    let typed = typed.map_err(|e| (Failure::Error(e), names))?;
-    Ok(Planned::Typed(call(candidates[chosen], typed)))
+    let value = typed.and_then(|args| call_def(ecx, candidates[chosen], args));
+    value.map(Planned::Typed).map_err(|e| (Failure::Error(e), names))
+}
+
+/// Calls an entry with arguments that fit, by its query if it is one. Functions that print their arguments get those that
+/// the catalog names as text.
+fn call_def(ecx: &Ecx<'_>, def: &'static FuncDef, args: Vec<Typed>) -> Result<Typed, PlanError> {
+    if let FuncKind::Query(sql) = def.kind {
+        return call_query(ecx.scx(), def, sql, args);
+    }
+    if !matches!(def.name, "concat" | "concat_ws" | "format" | "||") {
+        return Ok(call(def, args));
+    }
+    let shown = |a: Typed| if is_named_by_catalog(&a.typ) { name_text(ecx.scx(), a) } else { Ok(a) };
+    Ok(call(def, args.into_iter().map(shown).collect::<Result<_, _>>()?))
 }
 
 /// Calls an entry with arguments that fit.
@@ -87,11 +101,12 @@ pub(super) fn is_comparison(symbol: &str) -> bool {
 }
 
 /// The fields of a row or record, each to be compared on its own.
-pub(super) fn fields_of(value: Planned) -> Result<Vec<Planned>, PlanError> {
+pub(super) fn fields_of(ecx: &Ecx<'_>, value: Planned) -> Result<Vec<Planned>, PlanError> {
     match value {
         Planned::Row(fields) => Ok(fields),
         Planned::Typed(t) if matches!(t.typ, ScalarType::Record { .. }) => {
             let ScalarType::Record { fields, .. } = &t.typ else { return Ok(vec![]) };
+            ecx.qcx.shared.repeat(t.expr.size(), fields.len())?;
             (0..fields.len()).map(|i| internal::record_get(t.clone(), i).map(Planned::Typed)).collect()
         }
         other => {
@@ -115,7 +130,7 @@ fn row_comparison(ecx: &Ecx<'_>, symbol: &str, args: Vec<Planned>, span: Span) -
             span,
         );
     }
-    let (left, right) = (fields_of(left)?, fields_of(right)?);
+    let (left, right) = (fields_of(ecx, left)?, fields_of(ecx, right)?);
     compare_fields(ecx, symbol, left, right, span)
 }
 
@@ -137,6 +152,19 @@ pub(super) fn compare_fields(
     if left.is_empty() {
         return Err(locate(ecx.scx(), PlanError::unsupported("comparison of rows of no columns"), span));
     }
+    for value in left.iter().chain(&right) {
+        ecx.repeat(value, 1)?;
+    }
+    ecx.qcx.shared.deeper_by(left.len(), || compare_pairs(ecx, symbol, left, right, span))
+}
+
+fn compare_pairs(
+    ecx: &Ecx<'_>,
+    symbol: &str,
+    left: Vec<Planned>,
+    right: Vec<Planned>,
+    span: Span,
+) -> Result<Planned, PlanError> {
     let one = |op: &str, l: &Planned, r: &Planned| {
         condition(ecx, operator(ecx, op, vec![l.clone(), r.clone()], span)?, "row comparison")
     };
@@ -178,6 +206,8 @@ pub(super) fn not_distinct(
         }
         _ => {}
     }
+    ecx.repeat(&left, 2)?;
+    ecx.repeat(&right, 2)?;
     // Equal, or both NULL. The comparison's casts keep NULL, so that its operands tell.
     let equal = operator(ecx, "=", vec![left, right], span)?.resolve(ecx)?;
     let HirScalarExpr::Call { args, .. } = &equal.expr else {

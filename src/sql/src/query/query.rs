@@ -3,17 +3,21 @@
 use std::rc::Rc;
 
 use hw_expr::func::CastContext;
+use hw_expr::hir::WindowExpr;
+use hw_expr::window::{WindowFrame, WindowFunc};
 use hw_expr::{HirRelationExpr, HirScalarExpr};
 use hw_repr::{ColumnOrder, Datum, RelationType, Row, ScalarType};
 use sqlparser::ast::{
     Cte as AstCte, Expr, LimitClause, Offset, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator,
     SetQuantifier, Spanned, Value, ValueWithSpan, Values, With,
 };
+use sqlparser::tokenizer::Span;
 
 use super::aggregate::order_of;
 use super::coerce::{Planned, Typed, cast_typed, common_type, unify_types};
-use super::context::{Cte, Ecx, Qcx, ident};
+use super::context::{Cte, Ecx, Qcx, check_columns, ident};
 use super::fold::fold_literal;
+use super::operator::operator;
 use super::recursive;
 use super::scalar::plan_expr;
 use super::scope::Scope;
@@ -50,6 +54,8 @@ pub(super) struct Parts {
     pub(super) limit: Option<HirScalarExpr>,
     /// OFFSET, as a top-k has it.
     pub(super) offset: Option<HirScalarExpr>,
+    /// How many rows LIMIT is expected to choose from, for each row of the scopes around the query.
+    pub(super) limit_hint: Option<u64>,
 }
 
 impl From<Rel> for Parts {
@@ -63,6 +69,7 @@ impl From<Rel> for Parts {
             order_by: vec![],
             limit: None,
             offset: None,
+            limit_hint: None,
         }
     }
 }
@@ -74,7 +81,7 @@ impl Parts {
         let limited = self.limit.is_some() || self.offset.is_some();
         let mut expr = self.expr;
         if limited {
-            expr = top_k(expr, self.order_by, self.limit, self.offset);
+            expr = top_k(expr, self.order_by, self.limit, self.offset, self.limit_hint);
         }
         if !self.project.iter().copied().eq(0..arity) {
             expr = expr.project(self.project);
@@ -89,6 +96,7 @@ pub(super) fn top_k(
     order_key: Vec<ColumnOrder>,
     limit: Option<HirScalarExpr>,
     offset: Option<HirScalarExpr>,
+    expected_group_size: Option<u64>,
 ) -> HirRelationExpr {
     HirRelationExpr::TopK {
         input: Box::new(input),
@@ -96,7 +104,7 @@ pub(super) fn top_k(
         order_key,
         limit: limit.map(Box::new),
         offset: offset.map(Box::new),
-        expected_group_size: None,
+        expected_group_size,
     }
 }
 
@@ -107,15 +115,20 @@ pub(super) fn plan_nested(qcx: &Qcx<'_>, query: &Query) -> Result<Rel, PlanError
 
 /// Plans a query.
 pub(super) fn plan_parts(qcx: &Qcx<'_>, query: &Query) -> Result<Parts, PlanError> {
-    qcx.shared.deeper(|| plan_parts_here(qcx, query))
+    let bound = query.with.as_ref().map_or(0, |w| w.cte_tables.len());
+    qcx.shared.deeper_by(1 + bound, || plan_parts_here(qcx, query))
 }
 
 fn plan_parts_here(qcx: &Qcx<'_>, query: &Query) -> Result<Parts, PlanError> {
+    let wanted = qcx.shared.take_wanted();
     refuse(query)?;
     let mut qcx = qcx.clone();
     let mut bindings = vec![];
     if let Some(with) = &query.with {
         bindings = plan_with(&mut qcx, with)?;
+    }
+    if matches!(&*query.body, SetExpr::Select(_)) {
+        qcx.shared.want(wanted);
     }
     let order_by: &[OrderByExpr] = match &query.order_by {
         None => &[],
@@ -125,7 +138,14 @@ fn plan_parts_here(qcx: &Qcx<'_>, query: &Query) -> Result<Parts, PlanError> {
         },
     };
     let mut parts = plan_body(&qcx, &query.body, order_by)?;
-    let (limit, offset) = plan_limit(&qcx, query)?;
+    let Limits { limit, offset, ties } = plan_limit(&qcx, query)?;
+    if ties {
+        if parts.order_by.is_empty() {
+            return Err(PlanError::syntax("WITH TIES cannot be specified without ORDER BY clause"));
+        }
+        parts = with_ties(&qcx, parts, limit, offset)?;
+        return Ok(bind_all(parts, bindings));
+    }
     let simple = |e: &Option<HirScalarExpr>| {
         e.as_ref().is_none_or(|e| matches!(e, HirScalarExpr::Literal(..) | HirScalarExpr::Parameter(..)))
     };
@@ -137,11 +157,73 @@ fn plan_parts_here(qcx: &Qcx<'_>, query: &Query) -> Result<Parts, PlanError> {
         (parts.limit, parts.offset) = (limit, offset);
     } else {
         // It may refer to what is bound here.
-        parts.expr = top_k(parts.expr, parts.order_by.clone(), limit, offset);
+        parts.expr = top_k(parts.expr, parts.order_by.clone(), limit, offset, parts.limit_hint);
     }
+    Ok(bind_all(parts, bindings))
+}
+
+fn bind_all(mut parts: Parts, bindings: Vec<Binding>) -> Parts {
     for binding in bindings.into_iter().rev() {
         parts.expr = binding.around(parts.expr);
     }
+    parts
+}
+
+/// FETCH FIRST … WITH TIES: the rows past the offset whose peers begin within the count.
+fn with_ties(
+    qcx: &Qcx<'_>,
+    parts: Parts,
+    limit: Option<HirScalarExpr>,
+    offset: Option<HirScalarExpr>,
+) -> Result<Parts, PlanError> {
+    let Some(limit) = limit else {
+        let text = "row count cannot be null in FETCH FIRST ... WITH TIES clause";
+        return Err(PlanError::new("2201W", text));
+    };
+    let mut parts = match (&parts.limit, &parts.offset) {
+        (None, None) => parts,
+        _ => parts.into_rel().into(),
+    };
+    let order = parts.order_by.iter().enumerate();
+    let order_by: Vec<_> = order
+        .map(|(i, o)| (HirScalarExpr::column(o.column), ColumnOrder { column: i, ..o.clone() }))
+        .collect();
+    let numbered = |func| {
+        HirScalarExpr::Windowing(WindowExpr {
+            func,
+            args: vec![],
+            filter: None,
+            partition_by: vec![],
+            order_by: order_by.clone(),
+            frame: WindowFrame::default(),
+            frame_offsets: vec![],
+            typ: ScalarType::Int64.nullable(false),
+        })
+    };
+    let arity = parts.expr.arity();
+    let scope = Scope::default();
+    let frame = qcx.frame(&scope, "LIMIT");
+    let ecx = Ecx { qcx, frame: &frame };
+    let int8 = |e: HirScalarExpr| Planned::typed(e, ScalarType::Int64);
+    let call = |symbol: &str, l: Planned, r: Planned| operator(&ecx, symbol, vec![l, r], Span::empty());
+    let zero = || int8(HirScalarExpr::literal(Datum::Int64(0), ScalarType::Int64));
+    let skipped = match offset {
+        Some(o) => {
+            let Typed { expr, .. } = zero().resolve(&ecx)?;
+            int8(HirScalarExpr::Coalesce(vec![o, expr]))
+        }
+        None => zero(),
+    };
+    let begin = call("-", int8(HirScalarExpr::column(arity)), skipped.clone())?;
+    let tests = [
+        call("<=", begin, int8(limit.clone()))?,
+        call(">", int8(HirScalarExpr::column(arity + 1)), skipped)?,
+        call(">", int8(limit), zero())?,
+    ];
+    let predicates =
+        tests.into_iter().map(|t| Ok(t.resolve(&ecx)?.expr)).collect::<Result<_, PlanError>>()?;
+    let numbers = vec![numbered(WindowFunc::Rank), numbered(WindowFunc::RowNumber)];
+    parts.expr = parts.expr.map(numbers).filter(predicates);
     Ok(parts)
 }
 
@@ -194,7 +276,9 @@ fn plan_with(qcx: &mut Qcx<'_>, with: &With) -> Result<Vec<Binding>, PlanError> 
         return recursive::plan_mutually_recursive(qcx, with, block);
     }
     let mut bindings = vec![];
-    for cte in &with.cte_tables {
+    let ordered =
+        if with.recursive { recursive::in_order(qcx, with)? } else { with.cte_tables.iter().collect() };
+    for cte in ordered {
         if with.recursive
             && let Some(binding) = recursive::plan_recursive(qcx, cte)?
         {
@@ -215,6 +299,10 @@ fn plan_with(qcx: &mut Qcx<'_>, with: &With) -> Result<Vec<Binding>, PlanError> 
 
 /// The column names of a common table expression: those written, then the query's.
 pub(super) fn cte_names(cte: &AstCte, own: Vec<String>) -> Result<Vec<String>, PlanError> {
+    if let Some(typ) = cte.alias.columns.iter().find_map(|c| c.data_type.as_ref()) {
+        let text = format!("syntax error at or near \"{}\"", typ.to_string().to_lowercase());
+        return Err(PlanError::syntax(text).with_hint("Columns have types in WITH MUTUALLY RECURSIVE only."));
+    }
     let given: Vec<String> = cte.alias.columns.iter().map(|c| ident(&c.name)).collect();
     if given.len() > own.len() {
         let (name, has, n) = (ident(&cte.alias.name), own.len(), given.len());
@@ -401,7 +489,11 @@ pub(super) fn plan_values(
     let scope = Scope::default();
     let frame = qcx.frame(&scope, "VALUES");
     let ecx = Ecx { qcx, frame: &frame };
+    if values.explicit_row || values.value_keyword {
+        return Err(PlanError::syntax("syntax error at or near \"row\""));
+    }
     let width = values.rows.first().map_or(0, |r| r.content.len());
+    check_columns(width)?;
     let mut columns: Vec<Vec<HirScalarExpr>> = vec![vec![]; width];
     let mut types = vec![ScalarType::String; width];
     for row in &values.rows {
@@ -491,6 +583,7 @@ fn order_rel(
         parts.names.clone(),
     );
     let scope = Scope::of_table(None, &desc);
+    check_columns(order_by.len())?;
     for o in order_by {
         let by_name = match &o.expr {
             Expr::Identifier(i) => parts.names.iter().position(|n| *n == ident(i)),
@@ -517,16 +610,21 @@ fn order_rel(
                 arity
             }
         };
-        parts.order_by.push(order_of(o, column));
+        parts.order_by.push(order_of(o, column)?);
     }
     Ok(parts)
 }
 
+/// What LIMIT, OFFSET and FETCH FIRST say.
+struct Limits {
+    limit: Option<HirScalarExpr>,
+    offset: Option<HirScalarExpr>,
+    /// WITH TIES
+    ties: bool,
+}
+
 /// LIMIT, OFFSET and FETCH FIRST, as bigint expressions over the scopes around the query.
-fn plan_limit(
-    qcx: &Qcx<'_>,
-    query: &Query,
-) -> Result<(Option<HirScalarExpr>, Option<HirScalarExpr>), PlanError> {
+fn plan_limit(qcx: &Qcx<'_>, query: &Query) -> Result<Limits, PlanError> {
     let (mut limit, mut offset) = (None, None);
     match &query.limit_clause {
         None => {}
@@ -544,8 +642,11 @@ fn plan_limit(
     }
     let one = Expr::Value(Value::Number("1".into(), false).with_empty_span());
     if let Some(fetch) = &query.fetch {
-        if fetch.with_ties || fetch.percent {
-            return Err(PlanError::unsupported("FETCH FIRST … WITH TIES and PERCENT"));
+        if fetch.percent {
+            return Err(PlanError::syntax("syntax error at or near \"percent\""));
+        }
+        if limit.is_some() {
+            return Err(PlanError::syntax("multiple LIMIT clauses not allowed"));
         }
         limit = Some(fetch.quantity.as_ref().unwrap_or(&one));
     }
@@ -577,10 +678,12 @@ fn plan_limit(
             d => Ok(Some(HirScalarExpr::literal(d, ScalarType::Int64))),
         }
     };
-    let limit = limit.map(|e| plan(e, "LIMIT", "2201W")).transpose()?.flatten();
+    // PostgreSQL looks at the offset first.
     let offset = offset.map(|e| plan(e, "OFFSET", "2201X")).transpose()?.flatten();
+    let limit = limit.map(|e| plan(e, "LIMIT", "2201W")).transpose()?.flatten();
     let zero = |e: &HirScalarExpr| matches!(e.as_literal(), Some(Datum::Int64(0)));
-    Ok((limit, offset.filter(|o| !zero(o))))
+    let ties = query.fetch.as_ref().is_some_and(|f| f.with_ties);
+    Ok(Limits { limit, offset: offset.filter(|o| !zero(o)), ties })
 }
 
 /// A planned value of a select list: its type if it is known.

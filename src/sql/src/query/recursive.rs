@@ -1,14 +1,22 @@
 //! WITH MUTUALLY RECURSIVE, and WITH RECURSIVE as a special case of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use hw_expr::HirRelationExpr;
 use hw_expr::func::CastContext;
+use hw_expr::hir::JoinKind;
 use hw_expr::relation::LetRecLimit;
+use hw_expr::{HirRelationExpr, HirScalarExpr, Id, LocalId};
 use hw_repr::{ColumnType, RelationType, ScalarType};
-use sqlparser::ast::{Cte as AstCte, SetExpr, SetOperator, SetQuantifier, With};
+use sqlparser::ast::{
+    Cte as AstCte, LimitClause, Query, SetExpr, SetOperator, SetQuantifier, Spanned, Visit, With,
+    visit_relations,
+};
+use sqlparser::tokenizer::Span;
 
-use super::context::{Cte, Qcx, ident};
+use super::coerce::unify_types;
+use super::context::{Cte, Qcx, ident, name_parts};
 use super::query::{Binding, Rel, cast_rel, cte_names, plan_nested, plan_set_expr};
 use super::types::{plan_data_type, type_name};
 use crate::error::PlanError;
@@ -81,17 +89,70 @@ fn fit(name: &str, rel: Rel, types: &[ScalarType]) -> Result<HirRelationExpr, Pl
     })
 }
 
+/// The common table expressions of a WITH RECURSIVE so that each comes after those that it refers to.
+pub(super) fn in_order<'w>(qcx: &Qcx<'_>, with: &'w With) -> Result<Vec<&'w AstCte>, PlanError> {
+    let place: BTreeMap<String, usize> =
+        with.cte_tables.iter().enumerate().map(|(i, c)| (ident(&c.alias.name), i)).collect();
+    let mut waiting: Vec<(usize, BTreeSet<usize>)> = vec![];
+    for (i, cte) in with.cte_tables.iter().enumerate() {
+        let mut needs = BTreeSet::new();
+        let _ = visit_relations(&*cte.query, |name| {
+            if let Ok([name]) = name_parts(name).as_deref() {
+                needs.extend(place.get(name).copied().filter(|n| *n != i));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        waiting.push((i, needs));
+    }
+    let mut done = BTreeSet::new();
+    let mut order = vec![];
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|(_, needs)| needs.is_subset(&done));
+        let Some(ready) = ready else {
+            let first = &with.cte_tables[waiting[0].0];
+            let e = PlanError::new("0A000", "mutual recursion between WITH items is not implemented")
+                .with_hint("Use WITH MUTUALLY RECURSIVE.");
+            return qcx.at(Err(e), first.alias.name.span);
+        };
+        let (i, _) = waiting.remove(ready);
+        done.insert(i);
+        order.push(&with.cte_tables[i]);
+    }
+    Ok(order)
+}
+
+/// Where a query names a relation.
+fn mention<V: Visit>(query: &V, name: &str) -> Option<Span> {
+    let found = visit_relations(query, |n| match name_parts(n).as_deref() {
+        Ok([n_name]) if n_name == name => ControlFlow::Break(n.span()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.break_value()
+}
+
 /// `WITH RECURSIVE r AS (base UNION [ALL] step)`: r is the least fixed point of base plus step over r. `None` if the expression
 /// does not refer to itself.
 pub(super) fn plan_recursive(qcx: &mut Qcx<'_>, cte: &AstCte) -> Result<Option<Binding>, PlanError> {
     let name = ident(&cte.alias.name);
-    let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } = &*cte.query.body
-    else {
-        return Ok(None);
-    };
-    if cte.query.with.is_some() {
+    if mention(&*cte.query, &name).is_none() {
         return Ok(None);
     }
+    let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } = &*cte.query.body
+    else {
+        let text = format!(
+            "recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term"
+        );
+        return qcx.at(Err(PlanError::new("42P19", text)), cte.alias.name.span);
+    };
+    if cte.query.with.is_some() {
+        return Err(PlanError::unsupported("WITH in a recursive query"));
+    }
+    if let Some(span) = mention(&**left, &name) {
+        let text =
+            format!("recursive reference to query \"{name}\" must not appear within its non-recursive term");
+        return qcx.at(Err(PlanError::new("42P19", text)), span);
+    }
+    refuse_order(qcx, &cte.query)?;
     let base = plan_set_expr(qcx, left)?;
     let types = base.types.clone();
     let names = cte_names(cte, base.names.clone())?;
@@ -102,26 +163,134 @@ pub(super) fn plan_recursive(qcx: &mut Qcx<'_>, cte: &AstCte) -> Result<Option<B
     qcx.ctes = Some(Rc::new(own));
     let step = plan_set_expr(qcx, right)?;
     if !step.expr.local_gets().contains(&id) {
+        // What it names is something else, bound further in.
         qcx.ctes = saved;
         return Ok(None);
     }
-    if cte.query.order_by.is_some() || cte.query.limit_clause.is_some() || cte.query.fetch.is_some() {
-        return Err(PlanError::unsupported("ORDER BY or LIMIT in a recursive query"));
-    }
+    let all = matches!(set_quantifier, SetQuantifier::All);
+    let mut reference = Reference { id, name: &name, all, seen: false };
+    qcx.at(reference.check(&step.expr, None), mention(&**right, &name).unwrap_or_else(Span::empty))?;
     if step.types.len() != types.len() {
         return Err(PlanError::syntax("each UNION query must have the same number of columns"));
     }
-    let given = step.types.clone();
-    let step = cast_rel(step, &types, CastContext::Implicit).map_err(|(i, _)| {
-        let (b, s) = (type_name(&types[i]), type_name(&given[i]));
-        let text = format!(
-            "recursive query \"{name}\" column {} has type {b} in non-recursive term but type {s} overall",
-            i + 1
-        );
-        PlanError::new("42804", text)
-            .with_hint("Cast the output of the non-recursive term to the correct type.")
-    })?;
+    for (i, typ) in types.iter().enumerate().filter(|(i, _)| !step.unknown[*i]) {
+        let overall = unify_types(&[typ.clone(), step.types[i].clone()], "UNION")?;
+        if overall.without_modifiers() != typ.without_modifiers() {
+            let (b, o) = (type_name(typ), type_name(&overall));
+            let text = format!(
+                "recursive query \"{name}\" column {} has type {b} in non-recursive term but type {o} overall",
+                i + 1
+            );
+            return Err(PlanError::new("42804", text)
+                .with_hint("Cast the output of the non-recursive term to the correct type."));
+        }
+    }
+    let step = cast_rel(step, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
     let both = base.expr.union(step);
-    let value = if matches!(set_quantifier, SetQuantifier::All) { both } else { both.distinct() };
+    let value = if all { both } else { both.distinct() };
     Ok(Some(Binding::LetRec(vec![(name, id, value, RelationType::new(column_types))], None)))
 }
+
+/// PostgreSQL's recursive queries have no order of their own.
+fn refuse_order(qcx: &Qcx<'_>, query: &Query) -> Result<(), PlanError> {
+    let (limit, offset) = match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit, offset, .. }) => (limit.is_some(), offset.is_some()),
+        Some(LimitClause::OffsetCommaLimit { .. }) => (true, true),
+        None => (false, false),
+    };
+    let what = if query.order_by.is_some() {
+        "ORDER BY"
+    } else if offset {
+        "OFFSET"
+    } else if limit || query.fetch.is_some() {
+        "LIMIT"
+    } else if !query.locks.is_empty() {
+        "FOR UPDATE/SHARE"
+    } else {
+        return Ok(());
+    };
+    let span = query.order_by.as_ref().map_or_else(Span::empty, |o| o.span());
+    qcx.at(Err(PlanError::new("0A000", format!("{what} in a recursive query is not implemented"))), span)
+}
+
+/// The reference of a recursive term to itself: only where the fixed point is what PostgreSQL computes row by row.
+struct Reference<'n> {
+    id: LocalId,
+    name: &'n str,
+    /// UNION ALL
+    all: bool,
+    seen: bool,
+}
+
+impl Reference<'_> {
+    /// Checks a relation; a reference in it is refused for the reason that is given.
+    fn check(&mut self, expr: &HirRelationExpr, refused: Option<&'static str>) -> Result<(), PlanError> {
+        stacker::maybe_grow(64 << 10, 1 << 20, || self.check_here(expr, refused))
+    }
+
+    fn check_here(&mut self, expr: &HirRelationExpr, refused: Option<&'static str>) -> Result<(), PlanError> {
+        use HirRelationExpr as R;
+        for scalar in expr.scalars() {
+            self.check_subqueries(scalar)?;
+        }
+        let inputs: Vec<&HirRelationExpr> = expr.inputs().into_iter().map(|(_, i)| i).collect();
+        let outer = Some("within an outer join");
+        match expr {
+            R::Get { id: Id::Local(id), .. } if *id == self.id => {
+                return match refused {
+                    Some(reason) => Err(self.error(reason)),
+                    None if self.seen => Err(self.error("more than once")),
+                    None => {
+                        self.seen = true;
+                        Ok(())
+                    }
+                };
+            }
+            R::Join { left, right, kind, .. } => {
+                let (l, r) = match kind {
+                    JoinKind::Inner => (refused, refused),
+                    JoinKind::LeftOuter => (refused, outer),
+                    JoinKind::RightOuter => (outer, refused),
+                    JoinKind::FullOuter => (outer, outer),
+                };
+                self.check(left, l)?;
+                return self.check(right, r);
+            }
+            _ => {}
+        }
+        let refused = match expr {
+            R::Reduce { aggregates, .. } if !aggregates.is_empty() => Some(AGGREGATED),
+            R::Distinct { .. } | R::Reduce { .. } if !self.all => refused,
+            R::Map { scalars, .. } if !scalars.iter().any(|e| matches!(e, HirScalarExpr::Windowing(_))) => {
+                refused
+            }
+            R::Map { .. } | R::Reduce { .. } | R::Distinct { .. } | R::TopK { .. } => Some(NOT_BY_ROW),
+            R::Let { name, .. } if name == "intersect" => Some("within INTERSECT"),
+            R::Negate { .. } => Some("within EXCEPT"),
+            _ => refused,
+        };
+        inputs.into_iter().try_for_each(|i| self.check(i, refused))
+    }
+
+    fn check_subqueries(&mut self, e: &HirScalarExpr) -> Result<(), PlanError> {
+        let mut inside = false;
+        e.visit_pre(0, &mut |_, e| {
+            inside |= e.subquery().is_some_and(|r| r.local_gets().contains(&self.id));
+        });
+        if inside { Err(self.error("within a subquery")) } else { Ok(()) }
+    }
+
+    fn error(&self, reason: &'static str) -> PlanError {
+        match reason {
+            AGGREGATED => PlanError::new("42P19", AGGREGATED),
+            NOT_BY_ROW => PlanError::unsupported(NOT_BY_ROW).with_hint("Use WITH MUTUALLY RECURSIVE."),
+            reason => {
+                let text = format!("recursive reference to query \"{}\" must not appear {reason}", self.name);
+                PlanError::new("42P19", text)
+            }
+        }
+    }
+}
+
+const AGGREGATED: &str = "aggregate functions are not allowed in a recursive query's recursive term";
+const NOT_BY_ROW: &str = "DISTINCT, GROUP BY, LIMIT or a window function over a recursive reference";

@@ -10,6 +10,8 @@ use crate::error::PlanError;
 
 /// Where the columns that stand for aggregates begin.
 pub(super) const AGGREGATES: usize = 1 << 28;
+/// Where the columns that stand for GROUPING begin.
+pub(super) const GROUPINGS: usize = AGGREGATES + (1 << 27);
 /// Where the columns that stand for window functions begin.
 pub(super) const WINDOWS: usize = 1 << 29;
 /// Where the columns that stand for table functions begin.
@@ -21,6 +23,7 @@ pub(super) struct Rewriter<'a> {
     /// The grouping expressions, `None` if the query is not grouped.
     keys: Option<&'a [HirScalarExpr]>,
     arity: usize,
+    aggregates: usize,
     windows: usize,
     /// For each column of a table function its position.
     tables: Vec<Option<usize>>,
@@ -68,9 +71,14 @@ impl Ungrouped {
 }
 
 impl<'a> Rewriter<'a> {
-    pub(super) fn new(scope: &'a Scope, keys: Option<&'a Vec<HirScalarExpr>>, aggregates: usize) -> Self {
-        let arity = keys.map_or(scope.types.len(), |k| k.len() + aggregates);
-        Rewriter { scope, keys: keys.map(Vec::as_slice), arity, windows: arity, tables: vec![] }
+    pub(super) fn new(
+        scope: &'a Scope,
+        keys: Option<&'a [HirScalarExpr]>,
+        aggregates: usize,
+        groupings: usize,
+    ) -> Self {
+        let arity = keys.map_or(scope.types.len(), |k| k.len() + aggregates + groupings);
+        Rewriter { scope, keys, arity, aggregates, windows: arity, tables: vec![] }
     }
 
     /// How many columns there are so far.
@@ -146,6 +154,7 @@ impl<'a> Rewriter<'a> {
         match column {
             TABLES.. => self.tables.get(column - TABLES).copied().flatten(),
             WINDOWS.. => Some(self.windows + column - WINDOWS),
+            GROUPINGS.. => self.keys.map(|k| k.len() + self.aggregates + column - GROUPINGS),
             AGGREGATES.. => self.keys.map(|k| k.len() + column - AGGREGATES),
             _ if self.keys.is_some() => None,
             _ => Some(column),

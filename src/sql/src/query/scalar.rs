@@ -4,14 +4,14 @@ use hw_expr::HirScalarExpr;
 use hw_expr::func::CastContext;
 use hw_repr::{Datum, ScalarType};
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, DataType, DateTimeField, Expr, Ident, Interval,
-    Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
+    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
+    FunctionArguments, Ident, Interval, Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
 use super::coerce::{Planned, Typed, parameter, unify, unify_types};
-use super::context::{Ecx, ident, name_parts};
-use super::function::{call_named, call_syntax, plan_function};
+use super::context::{Ecx, ident, locate, name_parts};
+use super::function::{call_named, call_syntax, function_error, plan_function, syntax_after};
 use super::internal;
 use super::operator::{condition, is_comparison, not_distinct, operator};
 use super::scope::Resolved;
@@ -20,6 +20,7 @@ use super::subquery::{
 };
 use super::types::{plan_data_type, type_name};
 use crate::error::PlanError;
+use crate::parser::{LIST_CONSTRUCTOR, MAP_CONSTRUCTOR};
 
 /// Plans an expression.
 pub(super) fn plan_expr(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
@@ -98,8 +99,8 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             let field = text_literal(&field_name(field));
             call_syntax(ecx, "extract", vec![field, plan_expr(ecx, e)?], expr.span())
         }
-        Expr::Ceil { expr: e, .. } => call_named(ecx, "ceil", vec![plan_expr(ecx, e)?], expr.span()),
-        Expr::Floor { expr: e, .. } => call_named(ecx, "floor", vec![plan_expr(ecx, e)?], expr.span()),
+        Expr::Ceil { expr: e, field } => round_to(ecx, "ceil", e, field, expr.span()),
+        Expr::Floor { expr: e, field } => round_to(ecx, "floor", e, field, expr.span()),
         Expr::Position { expr: e, r#in } => {
             let args = vec![plan_expr(ecx, r#in)?, plan_expr(ecx, e)?];
             call_syntax(ecx, "position", args, expr.span())
@@ -185,8 +186,41 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
         Expr::CompoundFieldAccess { root, access_chain } => field_access(ecx, root, access_chain),
         Expr::QualifiedWildcard(name, _) => whole_row(ecx, &name_parts(name)?, name.span()),
         Expr::Prefixed { prefix, value } if prefix.value.eq_ignore_ascii_case("n") => plan_expr(ecx, value),
+        Expr::Rollup(items) => Err(ecx.error_at(grouping_function(ecx, "rollup", items)?, expr)),
+        Expr::Cube(items) => Err(ecx.error_at(grouping_function(ecx, "cube", items)?, expr)),
         other => Err(ecx.error_at(PlanError::unsupported(format!("the expression {other}")), other)),
     }
+}
+
+/// ROLLUP and CUBE outside of GROUP BY are functions that do not exist.
+fn grouping_function(ecx: &Ecx<'_>, name: &str, items: &[Vec<Expr>]) -> Result<PlanError, PlanError> {
+    let mut types = vec![];
+    for item in items {
+        types.push(match &item[..] {
+            [e] => plan_expr(ecx, e)?.type_text(),
+            _ => "record".to_owned(),
+        });
+    }
+    Ok(function_error(name, &types, super::resolve::NoMatch::None))
+}
+
+/// `ceil` and `floor`, for which the parser has a syntax of its own.
+fn round_to(
+    ecx: &Ecx<'_>,
+    name: &str,
+    e: &Expr,
+    field: &CeilFloorKind,
+    span: Span,
+) -> Result<Planned, PlanError> {
+    let mut args = vec![plan_expr(ecx, e)?];
+    match field {
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {}
+        CeilFloorKind::DateTimeField(f) => {
+            return Err(PlanError::syntax(format!("syntax error at or near \"{f}\"")));
+        }
+        CeilFloorKind::Scale(v) => args.push(value(ecx, v)?),
+    }
+    call_named(ecx, name, args, span)
 }
 
 fn negate_if(value: Planned, negated: bool, ecx: &Ecx<'_>) -> Result<Planned, PlanError> {
@@ -365,7 +399,6 @@ fn binary(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr) -> Resu
         _ => {}
     }
     let symbol = operator_symbol(op);
-    let span = operator_span(ecx, left, right);
     let (l, r) = if is_comparison(&symbol) {
         let l = plan_expr_beside(ecx, left, right)?;
         let r = plan_expr_beside(ecx, right, left)?;
@@ -373,7 +406,9 @@ fn binary(ecx: &Ecx<'_>, left: &Expr, op: &BinaryOperator, right: &Expr) -> Resu
     } else {
         (plan_expr(ecx, left)?, plan_expr(ecx, right)?)
     };
-    operator(ecx, &symbol, vec![l, r], span)
+    // Where the operator stands is looked for only if it has to be told.
+    operator(ecx, &symbol, vec![l, r], Span::empty())
+        .map_err(|e| locate(ecx.scx(), e, operator_span(ecx, left, right)))
 }
 
 /// One side of a comparison: next to a row, a subquery may have several columns.
@@ -456,6 +491,7 @@ fn is_null(ecx: &Ecx<'_>, expr: &Expr, negated: bool) -> Result<HirScalarExpr, P
         }
         Planned::Typed(t) if matches!(&t.typ, ScalarType::Record { fields, .. } if !fields.is_empty()) => {
             let ScalarType::Record { fields, .. } = &t.typ else { return Ok(test(t.expr)) };
+            ecx.qcx.shared.repeat(t.expr.size(), fields.len())?;
             let each = (0..fields.len()).map(|i| Ok(test(internal::record_get(t.clone(), i)?.expr)));
             Ok(HirScalarExpr::And(each.collect::<Result<_, PlanError>>()?))
         }
@@ -502,6 +538,7 @@ fn any_of(
             (cast(left)?, items.into_iter().map(cast).collect::<Result<_, _>>()?)
         }
     };
+    ecx.repeat(&left, items.len().saturating_sub(1))?;
     let compare = |i: Planned| condition(ecx, operator(ecx, symbol, vec![left.clone(), i], span)?, "IN");
     let mut tests = items.into_iter().map(compare).collect::<Result<Vec<_>, _>>()?;
     Ok(Typed::bool(match (tests.len(), all) {
@@ -513,8 +550,35 @@ fn any_of(
 
 fn between(ecx: &Ecx<'_>, e: &Expr, low: &Expr, high: &Expr, negated: bool) -> Result<Planned, PlanError> {
     let (v, l, h) = (plan_expr(ecx, e)?, plan_expr(ecx, low)?, plan_expr(ecx, high)?);
-    let at_least = operator(ecx, ">=", vec![v.clone(), l], e.span())?;
-    let at_most = operator(ecx, "<=", vec![v, h], e.span())?;
+    between_values(ecx, v, l, h, e.span(), negated)
+}
+
+/// `BETWEEN SYMMETRIC`: between the bounds in one order or the other.
+pub(super) fn between_symmetric(ecx: &Ecx<'_>, args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
+    let [v, l, h] = <[Planned; 3]>::try_from(args)
+        .map_err(|_| PlanError::syntax("BETWEEN SYMMETRIC has three operands"))?;
+    args_repeat(ecx, [&v, &l, &h])?;
+    let one = between_values(ecx, v.clone(), l.clone(), h.clone(), span, false)?;
+    let other = between_values(ecx, v, h, l, span, false)?;
+    let both = [one, other].map(|p| condition(ecx, p, "BETWEEN"));
+    Ok(Typed::bool(HirScalarExpr::Or(both.into_iter().collect::<Result<_, _>>()?)))
+}
+
+fn args_repeat<const N: usize>(ecx: &Ecx<'_>, args: [&Planned; N]) -> Result<(), PlanError> {
+    args.into_iter().try_for_each(|a| ecx.repeat(a, 1))
+}
+
+fn between_values(
+    ecx: &Ecx<'_>,
+    v: Planned,
+    l: Planned,
+    h: Planned,
+    span: Span,
+    negated: bool,
+) -> Result<Planned, PlanError> {
+    ecx.repeat(&v, 1)?;
+    let at_least = operator(ecx, ">=", vec![v.clone(), l], span)?;
+    let at_most = operator(ecx, "<=", vec![v, h], span)?;
     let both = vec![condition(ecx, at_least, "BETWEEN")?, condition(ecx, at_most, "BETWEEN")?];
     negate_if(Typed::bool(HirScalarExpr::And(both)), negated, ecx)
 }
@@ -618,9 +682,28 @@ fn cast(ecx: &Ecx<'_>, kind: &CastKind, e: &Expr, data_type: &DataType) -> Resul
         let array = internal::array(elements, t)?;
         return Ok(Planned::typed(array.expr, typ));
     }
+    if let Some(empty) = empty_container(e, &typ)? {
+        return Ok(Planned::typed(internal::relabel(empty.expr, &typ)?, typ));
+    }
     let value = plan_expr(ecx, e)?;
     let typed = value.cast(ecx, &typ, CastContext::Explicit).map_err(|err| ecx.error_at(err, e))?;
     Ok(Planned::Typed(typed))
+}
+
+/// `LIST[]` and `MAP[]`, which take their type from the cast.
+fn empty_container(e: &Expr, typ: &ScalarType) -> Result<Option<Typed>, PlanError> {
+    let Expr::Function(f) = e else { return Ok(None) };
+    let empty = matches!(&f.args, FunctionArguments::List(list) if list.args.is_empty());
+    let constructs = |name: &str| empty && name_parts(&f.name).is_ok_and(|parts| parts == [name]);
+    match typ {
+        ScalarType::List { element, .. } if constructs(LIST_CONSTRUCTOR) => {
+            Ok(Some(internal::list(vec![], element)?))
+        }
+        ScalarType::Map { value, .. } if constructs(MAP_CONSTRUCTOR) => {
+            Ok(Some(internal::map(vec![], value)?))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn case(
@@ -629,7 +712,20 @@ fn case(
     conditions: &[CaseWhen],
     else_result: Option<&Expr>,
 ) -> Result<Planned, PlanError> {
+    // It becomes a conditional in the ELSE of a conditional.
+    ecx.qcx.shared.deeper_by(conditions.len(), || case_here(ecx, operand, conditions, else_result))
+}
+
+fn case_here(
+    ecx: &Ecx<'_>,
+    operand: Option<&Expr>,
+    conditions: &[CaseWhen],
+    else_result: Option<&Expr>,
+) -> Result<Planned, PlanError> {
     let operand = operand.map(|o| plan_expr(ecx, o)).transpose()?;
+    if let Some(o) = &operand {
+        ecx.repeat(o, conditions.len().saturating_sub(1))?;
+    }
     let mut tests = vec![];
     let mut results = vec![match else_result {
         Some(e) => plan_expr(ecx, e)?,
@@ -704,6 +800,15 @@ fn interval(ecx: &Ecx<'_>, i: &Interval) -> Result<Planned, PlanError> {
 
 /// `(r).f`, `a[i]`, `a[i:j]`, and chains of them.
 fn field_access(ecx: &Ecx<'_>, root: &Expr, chain: &[AccessExpr]) -> Result<Planned, PlanError> {
+    // These need a parenthesis around them.
+    if matches!(root, Expr::Tuple(_) | Expr::Array(_)) {
+        let next = if matches!(chain.first(), Some(AccessExpr::Dot(_))) { '.' } else { '[' };
+        return Err(syntax_after(ecx, root.span(), next));
+    }
+    ecx.qcx.shared.deeper_by(chain.len(), || field_access_here(ecx, root, chain))
+}
+
+fn field_access_here(ecx: &Ecx<'_>, root: &Expr, chain: &[AccessExpr]) -> Result<Planned, PlanError> {
     let mut value = plan_typed(ecx, root)?;
     let mut i = 0;
     while i < chain.len() {

@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use hw_expr::func::CastContext;
 use hw_expr::hir::{ColumnRef, HirAggregateExpr, JoinKind, WindowExpr};
 use hw_expr::{HirRelationExpr, HirScalarExpr, TableFunc};
 use hw_repr::{ColumnOrder, RelationDesc, ScalarType};
@@ -16,23 +17,27 @@ use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, GroupByWithModifier, NamedWindowExpr, OrderByExpr, Select, SelectItem,
     SelectItemQualifiedWildcardKind, Spanned, WildcardAdditionalOptions, WindowSpec,
 };
+use sqlparser::tokenizer::Span;
 
 use super::aggregate::order_of;
 use super::coerce::Typed;
-use super::context::{Ecx, Qcx, ident, name_parts};
+use super::context::{Ecx, Qcx, check_columns, ident, name_parts};
 use super::from::{RowsOf, plan_from, rows_from};
-use super::grouping::{grouping_sets, reduce_sets};
+use super::grouping::{Grouped, grouping_sets, reduce_sets, resolve_groupings};
 use super::names::output_name;
 use super::query::{Parts, is_unknown, ordinal};
-use super::rewrite::{AGGREGATES, Rewriter, TABLES, WINDOWS};
+use super::rewrite::{AGGREGATES, GROUPINGS, Rewriter, TABLES, WINDOWS};
 use super::scalar::{plan_condition, plan_expr, plan_typed};
 use super::scope::{Frame, Resolved, Scope};
+use super::window::check_named_windows;
 use crate::error::PlanError;
 
 /// What the expressions of one query level contain.
 #[derive(Default)]
 pub(super) struct Collector {
     aggregates: Vec<HirAggregateExpr>,
+    groupings: Vec<(Vec<HirScalarExpr>, Span)>,
+    direct: Vec<HirScalarExpr>,
     windows: Vec<WindowExpr>,
     tables: Vec<(TableFunc, Vec<HirScalarExpr>, usize)>,
     table_columns: usize,
@@ -51,6 +56,17 @@ impl Collector {
     /// The column that stands for an aggregate.
     pub(super) fn add_aggregate(&mut self, e: HirAggregateExpr) -> usize {
         AGGREGATES + position_or_push(&mut self.aggregates, e)
+    }
+
+    /// Notes a direct argument of an ordered-set aggregate, which may name grouped columns only.
+    pub(super) fn add_direct(&mut self, e: HirScalarExpr) {
+        self.direct.push(e);
+    }
+
+    /// The column that stands for a GROUPING.
+    pub(super) fn add_grouping(&mut self, args: Vec<HirScalarExpr>, span: Span) -> usize {
+        self.groupings.push((args, span));
+        GROUPINGS + self.groupings.len() - 1
     }
 
     /// The column that stands for a window function's value.
@@ -86,6 +102,7 @@ pub(super) fn plan_select(
     select: &Select,
     order_by: &[OrderByExpr],
 ) -> Result<Parts, PlanError> {
+    let wanted = qcx.shared.take_wanted();
     refuse(select)?;
     let (mut rel, scope) = plan_from(qcx, &select.from)?;
     if let Some(selection) = &select.selection {
@@ -97,11 +114,13 @@ pub(super) fn plan_select(
     let frame = |clause| Frame { collector: Some(&collector), ..qcx.frame(&scope, clause) };
     let select_frame = frame("SELECT");
     let ecx = Ecx { qcx, frame: &select_frame };
-    name_windows(&collector, select)?;
-    let outputs = plan_items(&ecx, &scope, &select.projection)?;
+    name_windows(qcx, &collector, select)?;
+    let outputs = plan_items(&ecx, &scope, &select.projection, &wanted)?;
+    check_named_windows(&ecx)?;
 
     let group_frame = qcx.frame(&scope, "GROUP BY");
-    let (keys, sets) = plan_group_by(&Ecx { qcx, frame: &group_frame }, select, &outputs)?;
+    let Groups { keys, sets, constants } =
+        plan_group_by(&Ecx { qcx, frame: &group_frame }, select, &outputs)?;
     let having_frame = frame("HAVING");
     let having = select.having.as_ref();
     let having =
@@ -114,12 +133,22 @@ pub(super) fn plan_select(
 
     let hints = qcx.scx().extensions.hints(select);
     let collector = collector.take();
+    let groupings = resolve_groupings(&ecx, &collector.groupings, &keys)?;
     let grouped = sets.is_some() || !collector.aggregates.is_empty() || having.is_some();
     let mut rewriter =
-        Rewriter::new(&scope, if grouped { Some(&keys) } else { None }, collector.aggregates.len());
+        Rewriter::new(&scope, grouped.then_some(&keys[..]), collector.aggregates.len(), groupings.len());
+    for e in &collector.direct {
+        let detail = "Direct arguments of an ordered-set aggregate must use only grouped columns.";
+        rewrite(&ecx, &rewriter, e.clone(), None).map_err(|e| e.with_detail(detail))?;
+    }
     if grouped {
         let sets = sets.unwrap_or_else(|| vec![vec![]]);
-        rel = reduce_sets(qcx, rel, scope.types.len(), &keys, sets, collector.aggregates, hints.aggregate);
+        let aggregates = collector.aggregates;
+        let args = aggregates.iter().flat_map(|a| a.args.iter().chain(a.filter.as_deref()));
+        let size = args.map(HirScalarExpr::size).sum::<usize>() + aggregates.len() + keys.len();
+        qcx.shared.repeat(size, sets.len() - 1)?;
+        let parts = Grouped { keys: &keys, sets, aggregates, groupings, hint: hints.aggregate };
+        rel = reduce_sets(qcx, rel, scope.types.len(), parts);
         if let Some(having) = having {
             rel = rel.filter(vec![rewrite(&ecx, &rewriter, having, select.having.as_ref())?]);
         }
@@ -129,8 +158,11 @@ pub(super) fn plan_select(
 
     let mut stack = Stack { arity: rewriter.arity(), rel, scalars: vec![] };
     let mut project = vec![];
-    for o in &outputs {
-        let e = rewrite(&ecx, &rewriter, o.value.expr.clone(), o.ast)?;
+    for (i, o) in outputs.iter().enumerate() {
+        let e = match constants.get(&i) {
+            Some(key) => HirScalarExpr::column(*key),
+            None => rewrite(&ecx, &rewriter, o.value.expr.clone(), o.ast)?,
+        };
         project.push(stack.column(e));
     }
     let mut order_key = vec![];
@@ -152,8 +184,17 @@ pub(super) fn plan_select(
     let names = outputs.iter().map(|o| o.name.clone()).collect();
     let types: Vec<ScalarType> = outputs.iter().map(|o| o.value.typ.clone()).collect();
     let unknown = outputs.iter().map(|o| o.unknown).collect();
-    let mut parts =
-        Parts { expr: rel, names, types, unknown, project, order_by: order_key, limit: None, offset: None };
+    let mut parts = Parts {
+        expr: rel,
+        names,
+        types,
+        unknown,
+        project,
+        order_by: order_key,
+        limit: None,
+        offset: None,
+        limit_hint: hints.limit,
+    };
     match &select.distinct {
         None | Some(Distinct::All) => {}
         Some(Distinct::Distinct) => make_distinct(&mut parts)?,
@@ -183,7 +224,7 @@ fn refuse(select: &Select) -> Result<(), PlanError> {
     }
 }
 
-fn name_windows(collector: &RefCell<Collector>, select: &Select) -> Result<(), PlanError> {
+fn name_windows(qcx: &Qcx<'_>, collector: &RefCell<Collector>, select: &Select) -> Result<(), PlanError> {
     for def in &select.named_window {
         let name = ident(&def.0);
         let spec = match &def.1 {
@@ -197,10 +238,12 @@ fn name_windows(collector: &RefCell<Collector>, select: &Select) -> Result<(), P
         };
         let mut c = collector.borrow_mut();
         // A window may take over one that stands before it; so no chain of them is endless.
-        if let Some(base) = &spec.window_name
+        let base = spec.window_name.as_ref().and_then(|n| qcx.scx().extensions.window(n).0);
+        if let Some(base) = base
             && !c.named_windows.contains_key(&ident(base))
         {
-            return Err(PlanError::new("42704", format!("window \"{}\" does not exist", ident(base))));
+            let text = format!("window \"{}\" does not exist", ident(base));
+            return qcx.at(Err(PlanError::new("42704", text)), base.span);
         }
         if c.named_windows.insert(name.clone(), spec).is_some() {
             return Err(PlanError::new("42P20", format!("window \"{name}\" is already defined")));
@@ -222,9 +265,11 @@ fn plan_items<'s>(
     ecx: &Ecx<'_>,
     scope: &Scope,
     items: &'s [SelectItem],
+    wanted: &[ScalarType],
 ) -> Result<Vec<Output<'s>>, PlanError> {
-    let mut outputs = vec![];
+    let mut outputs: Vec<Output<'s>> = vec![];
     for item in items {
+        let typ = wanted.get(outputs.len());
         match item {
             SelectItem::Wildcard(options) => {
                 plain_wildcard(options)?;
@@ -243,12 +288,13 @@ fn plan_items<'s>(
                 outputs.extend(plan_star(ecx, kind)?);
             }
             SelectItem::UnnamedExpr(e) => match record_star(e) {
-                Some(inner) => outputs.extend(expand_record(plan_typed(ecx, inner)?)?),
-                None => outputs.push(output(ecx, output_name(ecx, e), e)?),
+                Some(inner) => outputs.extend(expand_record(ecx, plan_typed(ecx, inner)?)?),
+                None => outputs.push(output(ecx, output_name(ecx, e), e, typ)?),
             },
-            SelectItem::ExprWithAlias { expr, alias } => outputs.push(output(ecx, ident(alias), expr)?),
+            SelectItem::ExprWithAlias { expr, alias } => outputs.push(output(ecx, ident(alias), expr, typ)?),
             SelectItem::ExprWithAliases { .. } => return Err(PlanError::unsupported("several aliases")),
         }
+        check_columns(outputs.len())?;
     }
     Ok(outputs)
 }
@@ -264,11 +310,12 @@ fn record_star(e: &Expr) -> Option<&Expr> {
     }
 }
 
-fn expand_record<'s>(record: Typed) -> Result<Vec<Output<'s>>, PlanError> {
+fn expand_record<'s>(ecx: &Ecx<'_>, record: Typed) -> Result<Vec<Output<'s>>, PlanError> {
     let ScalarType::Record { fields, .. } = &record.typ else {
         let t = super::types::type_name(&record.typ);
         return Err(PlanError::new("42809", format!("type {t} is not composite")));
     };
+    ecx.qcx.shared.repeat(record.expr.size(), fields.len())?;
     let field = |(i, (name, _)): (usize, &(String, hw_repr::ColumnType))| {
         let value = super::internal::record_get(record.clone(), i)?;
         Ok(Output { name: name.clone(), value, unknown: false, ast: None })
@@ -292,23 +339,37 @@ fn plan_star<'s>(
                 _ => ecx.at(Err(ecx.frame.missing_table(&parts)), name.span()),
             }
         }
-        SelectItemQualifiedWildcardKind::Expr(e) => expand_record(plan_typed(ecx, e)?),
+        SelectItemQualifiedWildcardKind::Expr(e) => expand_record(ecx, plan_typed(ecx, e)?),
     }
 }
 
-fn output<'s>(ecx: &Ecx<'_>, name: String, e: &'s Expr) -> Result<Output<'s>, PlanError> {
+fn output<'s>(
+    ecx: &Ecx<'_>,
+    name: String,
+    e: &'s Expr,
+    wanted: Option<&ScalarType>,
+) -> Result<Output<'s>, PlanError> {
     let planned = plan_expr(ecx, e)?;
+    if let (Some(typ), None) = (wanted, planned.typ()) {
+        let value = planned.cast(ecx, typ, CastContext::Assignment)?;
+        return Ok(Output { name, value, unknown: false, ast: Some(e) });
+    }
     let unknown = is_unknown(&planned);
     Ok(Output { name, value: planned.resolve(ecx)?, unknown, ast: Some(e) })
 }
 
-/// The grouping expressions, and the sets of them that are grouped by (`None` without GROUP BY).
-#[allow(clippy::type_complexity)]
-fn plan_group_by(
-    ecx: &Ecx<'_>,
-    select: &Select,
-    outputs: &[Output<'_>],
-) -> Result<(Vec<HirScalarExpr>, Option<Vec<Vec<usize>>>), PlanError> {
+/// What is grouped by.
+#[derive(Default)]
+struct Groups {
+    /// The grouping expressions.
+    keys: Vec<HirScalarExpr>,
+    /// The sets of them, `None` without GROUP BY.
+    sets: Option<Vec<Vec<usize>>>,
+    /// Outputs that are constants and grouped by, with their keys: elsewhere a constant stays what it is.
+    constants: BTreeMap<usize, usize>,
+}
+
+fn plan_group_by(ecx: &Ecx<'_>, select: &Select, outputs: &[Output<'_>]) -> Result<Groups, PlanError> {
     let (exprs, modifiers) = match &select.group_by {
         GroupByExpr::Expressions(e, m) => (e, m),
         GroupByExpr::All(_) => return Err(PlanError::unsupported("GROUP BY ALL")),
@@ -316,35 +377,46 @@ fn plan_group_by(
     if modifiers.iter().any(|m| !matches!(m, GroupByWithModifier::GroupingSets(_))) || !modifiers.is_empty() {
         return Err(PlanError::unsupported("GROUP BY … WITH"));
     }
+    let mut groups = Groups::default();
     if exprs.is_empty() {
-        return Ok((vec![], None));
+        return Ok(groups);
     }
-    let mut keys: Vec<HirScalarExpr> = vec![];
-    let sets = grouping_sets(exprs, &mut |e| {
-        let key = group_key(ecx, e, outputs)?;
-        Ok(position_or_push(&mut keys, key))
+    check_columns(exprs.len())?;
+    let distinct = ecx.scx().extensions.distinct_sets(select);
+    let sets = grouping_sets(exprs, distinct, &mut |e| {
+        let (key, chosen) = group_key(ecx, e, outputs)?;
+        let same = || outputs.iter().position(|o| o.value.expr == key);
+        let constant = if matches!(key, HirScalarExpr::Literal(..)) { chosen.or_else(same) } else { None };
+        let position = position_or_push(&mut groups.keys, key);
+        groups.constants.extend(constant.map(|output| (output, position)));
+        Ok(position)
     })?;
-    Ok((keys, Some(sets)))
+    groups.sets = Some(sets);
+    Ok(groups)
 }
 
-/// One grouping expression: a column of FROM, else an output's name, or its position, or any expression.
-fn group_key(ecx: &Ecx<'_>, e: &Expr, outputs: &[Output<'_>]) -> Result<HirScalarExpr, PlanError> {
+/// One grouping expression: a column of FROM, else an output's name, or its position, or any expression; and the output.
+fn group_key(
+    ecx: &Ecx<'_>,
+    e: &Expr,
+    outputs: &[Output<'_>],
+) -> Result<(HirScalarExpr, Option<usize>), PlanError> {
     let chosen = match e {
         Expr::Identifier(i) if matches!(ecx.frame.scope.has_column(&ident(i)), Ok(false)) => {
-            let mut named = outputs.iter().filter(|o| o.name == ident(i));
+            let mut named = outputs.iter().enumerate().filter(|(_, o)| o.name == ident(i));
             match (named.next(), named.next()) {
-                (Some(a), Some(b)) if a.value.expr != b.value.expr => {
+                (Some((_, a)), Some((_, b))) if a.value.expr != b.value.expr => {
                     let text = format!("GROUP BY \"{}\" is ambiguous", ident(i));
                     return Err(ecx.error_at(PlanError::new("42702", text), e));
                 }
-                (first, _) => first,
+                (first, _) => first.map(|(i, _)| i),
             }
         }
-        _ => ecx.at(ordinal(e, "GROUP BY", outputs.len()), e.span())?.map(|i| &outputs[i]),
+        _ => ecx.at(ordinal(e, "GROUP BY", outputs.len()), e.span())?,
     };
     let key = match chosen {
         None => plan_typed(ecx, e)?.expr,
-        Some(o) => o.value.expr.clone(),
+        Some(i) => outputs[i].value.expr.clone(),
     };
     let mut misplaced = None;
     key.visit_pre(0, &mut |depth, e| {
@@ -353,7 +425,8 @@ fn group_key(ecx: &Ecx<'_>, e: &Expr, outputs: &[Output<'_>]) -> Result<HirScala
             && c.column >= AGGREGATES
         {
             misplaced = Some(match c.column {
-                AGGREGATES..WINDOWS => ("42803", "aggregate functions are not allowed in GROUP BY"),
+                AGGREGATES..GROUPINGS => ("42803", "aggregate functions are not allowed in GROUP BY"),
+                GROUPINGS..WINDOWS => ("42803", "grouping operations are not allowed in GROUP BY"),
                 WINDOWS..TABLES => ("42P20", "window functions are not allowed in GROUP BY"),
                 _ => ("0A000", "set-returning functions in GROUP BY are not supported"),
             });
@@ -361,7 +434,7 @@ fn group_key(ecx: &Ecx<'_>, e: &Expr, outputs: &[Output<'_>]) -> Result<HirScala
     });
     match misplaced {
         Some((sqlstate, text)) => Err(ecx.error_at(PlanError::new(sqlstate, text), e)),
-        None => Ok(key),
+        None => Ok((key, chosen)),
     }
 }
 
@@ -400,8 +473,9 @@ fn plan_order<'o>(
     outputs: &[Output<'_>],
     order_by: &'o [OrderByExpr],
 ) -> Result<Vec<(SortKey, ColumnOrder, &'o Expr)>, PlanError> {
+    check_columns(order_by.len())?;
     let item =
-        |o: &'o OrderByExpr| Ok((sort_key(ecx, &o.expr, "ORDER BY", outputs)?, order_of(o, 0), &o.expr));
+        |o: &'o OrderByExpr| Ok((sort_key(ecx, &o.expr, "ORDER BY", outputs)?, order_of(o, 0)?, &o.expr));
     order_by.iter().map(item).collect()
 }
 
@@ -543,6 +617,6 @@ pub(super) fn plan_returning_items(
     ecx: &Ecx<'_>,
     items: &[SelectItem],
 ) -> Result<Vec<(String, Typed)>, PlanError> {
-    let outputs = plan_items(ecx, ecx.frame.scope, items)?;
+    let outputs = plan_items(ecx, ecx.frame.scope, items, &[])?;
     Ok(outputs.into_iter().map(|o| (o.name, o.value)).collect())
 }

@@ -116,7 +116,7 @@ fn any_true(rows: HirRelationExpr, test: HirScalarExpr, nullable: bool) -> Resul
     if !nullable {
         return Ok(exists(rows, test));
     }
-    if size(&rows) <= 40 {
+    if size(&rows) <= 40 && test.size() <= 200 {
         let unknown = exists(rows.clone(), test.clone().is_null());
         let els = unknown.if_then_else(null, HirScalarExpr::literal_false());
         return Ok(exists(rows, test).if_then_else(HirScalarExpr::literal_true(), els));

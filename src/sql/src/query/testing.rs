@@ -71,6 +71,79 @@ impl TestCatalog {
         }));
     }
 
+    /// The tables that most of `sql-tests/pg_compat/query` is about, `t`, `u`, `w` and the empty `e`, and `j` of other types.
+    pub(crate) fn of_pg_compat() -> (Self, Data) {
+        let (int, text) = (ScalarType::Int32, ScalarType::String);
+        let mut catalog = TestCatalog { items: vec![] };
+        let mut data = Data::new();
+        let mut table = |name: &str, columns: &[(&str, ScalarType)], rows: &[&str]| {
+            let nullable: Vec<_> = columns.iter().map(|(n, t)| (*n, t.clone().nullable(true))).collect();
+            catalog.table(name, &nullable);
+            let mut bag = Bag::new();
+            for row in rows {
+                let arena = RowArena::new();
+                let values = row.split('|').zip(columns).map(|(v, (_, t))| match v {
+                    "NULL" => Datum::Null,
+                    v => hw_repr::text::decode(v, t, &arena).unwrap(),
+                });
+                add(&mut bag, Row::pack(values), 1);
+            }
+            data.insert(catalog.id(name), bag);
+        };
+        let columns = [
+            ("id", int.clone()),
+            ("k", int.clone()),
+            ("a", int.clone()),
+            ("b", ScalarType::Int64),
+            ("n", ScalarType::NUMERIC),
+            ("x", ScalarType::Float64),
+            ("s", text.clone()),
+            ("d", ScalarType::Date),
+            ("p", ScalarType::Bool),
+        ];
+        table(
+            "t",
+            &columns,
+            &[
+                "1|1|10|100|1.50|0.5|apple|2024-01-01|t",
+                "2|1|20|NULL|2.25|1.5|Banana|2024-01-15|f",
+                "3|2|NULL|300|NULL|-2|cherry|NULL|NULL",
+                "4|2|10|400|-3.75|NULL|NULL|2023-06-30|t",
+                "5|NULL|30|500|0|4.25|apple|2024-02-29|f",
+                "6|3|20|600|1.50|8||2022-12-31|NULL",
+                "7|3|NULL|NULL|NULL|NULL|NULL|NULL|t",
+                "8|1|10|100|9.99|0.25|date|2024-01-01|t",
+            ],
+        );
+        let columns = [("id", int.clone()), ("k", int.clone()), ("v", text.clone()), ("w", int.clone())];
+        table("u", &columns, &["1|1|one|5", "2|2|two|15", "3|2|deux|NULL", "4|4|four|25", "5|NULL|none|10"]);
+        table(
+            "w",
+            &[("k", int.clone()), ("z", ScalarType::NUMERIC)],
+            &["1|0.5", "2|NULL", "3|7.25", "NULL|1"],
+        );
+        table("e", &[("id", int.clone()), ("k", int.clone())], &[]);
+        let columns = [
+            ("id", int),
+            ("doc", ScalarType::Jsonb),
+            ("tags", text.array_of()),
+            ("r", ScalarType::Range(Box::new(ScalarType::Int32))),
+            ("ts", ScalarType::TIMESTAMP),
+            ("iv", ScalarType::Interval),
+        ];
+        table(
+            "j",
+            &columns,
+            &[
+                "1|{\"a\": 1, \"b\": [1,2]}|{x,y}|[1,5)|2024-01-01 10:00|1 day",
+                "2|[\"a\",\"b\"]|{}|empty|2024-03-01 00:00|02:00",
+                "3|NULL|NULL|NULL|NULL|NULL",
+                "4|\"a\"|{x,NULL}|[3,)|2024-01-31 23:59:59|-1 mon",
+            ],
+        );
+        (catalog, data)
+    }
+
     /// The id of a table.
     pub(crate) fn id(&self, name: &str) -> GlobalId {
         self.items.iter().find(|i| i.name.item == name).unwrap().id

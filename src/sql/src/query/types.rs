@@ -39,6 +39,8 @@ pub(super) fn plan_data_type(scx: &StatementContext<'_>, typ: &DataType) -> Resu
             let n = l.as_ref().map(|l| length(l, "char")).transpose()?;
             ScalarType::Char { length: Some(n.unwrap_or(1)) }
         }
+        // sqlparser takes some of our names for those of other systems.
+        DataType::UInt8 => ScalarType::UInt64,
         DataType::Bytea => ScalarType::Bytes,
         DataType::Date => ScalarType::Date,
         DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => ScalarType::Time,
@@ -161,6 +163,8 @@ pub(super) fn builtin_type(name: &str) -> Option<ScalarType> {
         "regclass" => ScalarType::RegClass,
         "regtype" => ScalarType::RegType,
         "regproc" => ScalarType::RegProc,
+        "regnamespace" => ScalarType::RegNamespace,
+        "regrole" => ScalarType::RegRole,
         "int2vector" => ScalarType::Int2Vector,
         "mz_timestamp" => ScalarType::MzTimestamp,
         "mz_aclitem" => ScalarType::MzAclItem,
@@ -278,6 +282,8 @@ pub fn type_name(typ: &ScalarType) -> String {
         ScalarType::RegClass => "regclass",
         ScalarType::RegType => "regtype",
         ScalarType::RegProc => "regproc",
+        ScalarType::RegNamespace => "regnamespace",
+        ScalarType::RegRole => "regrole",
         ScalarType::Int2Vector => "int2vector",
         ScalarType::MzTimestamp => "mz_timestamp",
         ScalarType::MzAclItem => "mz_aclitem",
@@ -337,7 +343,9 @@ pub(super) fn category(typ: &ScalarType) -> char {
         | ScalarType::Oid
         | ScalarType::RegClass
         | ScalarType::RegType
-        | ScalarType::RegProc => 'N',
+        | ScalarType::RegProc
+        | ScalarType::RegNamespace
+        | ScalarType::RegRole => 'N',
         ScalarType::String
         | ScalarType::VarChar { .. }
         | ScalarType::Char { .. }

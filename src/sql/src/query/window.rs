@@ -5,7 +5,7 @@ use hw_expr::func::{CastContext, registry};
 use hw_expr::hir::WindowExpr;
 use hw_expr::window::{FrameBound, FrameExclusion, FrameUnits, WindowFrame, WindowFunc};
 use hw_repr::{ColumnOrder, Datum, ScalarType};
-use sqlparser::ast::{self, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType};
+use sqlparser::ast::{self, Spanned, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType};
 
 use super::aggregate::{order_of, plan_aggregate_parts};
 use super::coerce::{Planned, Typed, unify};
@@ -19,6 +19,8 @@ use crate::error::PlanError;
 
 /// The clause of a window function's arguments, in which no other may stand.
 const WINDOW_ARGUMENTS: &str = "window function calls";
+/// The clause of a window's PARTITION BY and ORDER BY.
+const WINDOW_DEFINITIONS: &str = "window definitions";
 
 /// Whether the name is that of a function that needs OVER.
 pub(super) fn is_window_function(name: &str) -> bool {
@@ -68,8 +70,7 @@ pub(super) fn plan_window_call(
     };
     let frame = Frame { clause: WINDOW_ARGUMENTS, ..*ecx.frame };
     let inner = Ecx { qcx: ecx.qcx, frame: &frame };
-    let spec = window_spec(&inner, over)?;
-    let window = plan_window(&inner, &spec)?;
+    let window = plan_definition(ecx, window_spec(ecx, over)?)?;
     let emit =
         |func: WindowFunc, args: Vec<HirScalarExpr>, filter: Option<HirScalarExpr>, typ: ScalarType| {
             let window = window.clone();
@@ -86,6 +87,10 @@ pub(super) fn plan_window_call(
             let column = collector.borrow_mut().add_window(expr);
             Typed::new(HirScalarExpr::column(column), typ)
         };
+    if !call.within_group.is_empty() {
+        let text = format!("OVER is not supported for ordered-set aggregate {}", call.name);
+        return Err(PlanError::new("0A000", text));
+    }
     if registry().aggregates.contains_key(call.name.as_str()) {
         if call.distinct {
             return Err(PlanError::new("0A000", "DISTINCT is not implemented for window functions"));
@@ -158,24 +163,36 @@ fn plan_ranking(
     }
 }
 
+/// A window's definition, and what its frame excludes.
+type Definition = (WindowSpec, FrameExclusion);
+
 /// The window's definition, with what it takes from a named window.
-fn window_spec(ecx: &Ecx<'_>, over: &WindowType) -> Result<WindowSpec, PlanError> {
+fn window_spec(ecx: &Ecx<'_>, over: &WindowType) -> Result<Definition, PlanError> {
     match over {
-        WindowType::NamedWindow(name) => named_window(ecx, &ident(name)),
+        WindowType::NamedWindow(name) => ecx.at(named_window(ecx, &ident(name)), name.span),
         WindowType::WindowSpec(spec) => inherit(ecx, spec),
     }
 }
 
-fn named_window(ecx: &Ecx<'_>, name: &str) -> Result<WindowSpec, PlanError> {
+fn named_window(ecx: &Ecx<'_>, name: &str) -> Result<Definition, PlanError> {
+    ecx.qcx.shared.deeper(|| named_window_here(ecx, name))
+}
+
+fn named_window_here(ecx: &Ecx<'_>, name: &str) -> Result<Definition, PlanError> {
     let found = ecx.frame.collector.and_then(|c| c.borrow().named_windows.get(name).cloned());
     let spec = found.ok_or_else(|| PlanError::new("42704", format!("window \"{name}\" does not exist")))?;
     inherit(ecx, &spec)
 }
 
-fn inherit(ecx: &Ecx<'_>, spec: &WindowSpec) -> Result<WindowSpec, PlanError> {
-    let Some(name) = &spec.window_name else { return Ok(spec.clone()) };
-    let name = ident(name);
-    let base = named_window(ecx, &name)?;
+fn inherit(ecx: &Ecx<'_>, spec: &WindowSpec) -> Result<Definition, PlanError> {
+    let named = spec.window_name.as_ref().map(|n| ecx.scx().extensions.window(n));
+    let (base, exclusion) = named.unwrap_or((None, FrameExclusion::NoOthers));
+    let Some(base) = base else { return Ok((WindowSpec { window_name: None, ..spec.clone() }, exclusion)) };
+    ecx.at(inherit_from(ecx, spec, &ident(base)), base.span).map(|s| (s, exclusion))
+}
+
+fn inherit_from(ecx: &Ecx<'_>, spec: &WindowSpec, name: &str) -> Result<WindowSpec, PlanError> {
+    let (base, _) = named_window(ecx, name)?;
     let cannot =
         |what: &str| PlanError::new("42P20", format!("cannot override {what} clause of window \"{name}\""));
     if !spec.partition_by.is_empty() {
@@ -199,6 +216,23 @@ fn inherit(ecx: &Ecx<'_>, spec: &WindowSpec) -> Result<WindowSpec, PlanError> {
     })
 }
 
+/// Plans all windows of a WINDOW clause, whether they are used or not: a mistake in one is an error.
+pub(super) fn check_named_windows(ecx: &Ecx<'_>) -> Result<(), PlanError> {
+    let Some(collector) = ecx.frame.collector else { return Ok(()) };
+    let names: Vec<String> = collector.borrow().named_windows.keys().cloned().collect();
+    for name in names {
+        plan_definition(ecx, named_window(ecx, &name)?)?;
+    }
+    Ok(())
+}
+
+fn plan_definition(ecx: &Ecx<'_>, (spec, exclusion): Definition) -> Result<Window, PlanError> {
+    let frame = Frame { clause: WINDOW_DEFINITIONS, ..*ecx.frame };
+    let mut window = plan_window(&Ecx { qcx: ecx.qcx, frame: &frame }, &spec)?;
+    window.frame.exclusion = exclusion;
+    Ok(window)
+}
+
 fn plan_window(ecx: &Ecx<'_>, spec: &WindowSpec) -> Result<Window, PlanError> {
     let value = |e: &ast::Expr| plan_expr(ecx, e)?.resolve(ecx);
     let partition_by = spec.partition_by.iter().map(|e| Ok(value(e)?.expr));
@@ -207,7 +241,7 @@ fn plan_window(ecx: &Ecx<'_>, spec: &WindowSpec) -> Result<Window, PlanError> {
     let mut order_types = vec![];
     for (i, o) in spec.order_by.iter().enumerate() {
         let e = value(&o.expr)?;
-        order_by.push((e.expr, order_of(o, i)));
+        order_by.push((e.expr, order_of(o, i)?));
         order_types.push(e.typ);
     }
     let mut window =
@@ -275,13 +309,16 @@ fn plan_bound(
             ast::Expr::Interval(i) if i.leading_field.is_none() && i.last_field.is_none() => &i.value,
             e => e,
         };
-        let value = plan_expr(ecx, e)?;
-        let text = value.type_text();
         let name = match units {
             FrameUnits::Rows => "ROWS",
             FrameUnits::Range => "RANGE",
             FrameUnits::Groups => "GROUPS",
         };
+        let frame = Frame { collector: None, clause: offset_clause(units), ..*ecx.frame };
+        let ecx = &Ecx { qcx: ecx.qcx, frame: &frame };
+        let place = e.span();
+        let value = plan_expr(ecx, e)?;
+        let text = value.type_text();
         let value = value.cast(ecx, &typ, CastContext::Implicit).map_err(|e| {
             let wanted = type_name(&typ);
             match e.sqlstate {
@@ -292,6 +329,12 @@ fn plan_bound(
                 _ => e,
             }
         })?;
+        let mut own = false;
+        value.expr.visit_free(&mut |c| own |= c.level == 0);
+        if own {
+            let text = format!("argument of {name} must not contain variables");
+            return ecx.at(Err(PlanError::new("42P10", text)), place);
+        }
         window.frame_offsets.push(value.expr);
         Ok(window.frame_offsets.len() - 1)
     };
@@ -302,6 +345,14 @@ fn plan_bound(
         WindowFrameBound::Preceding(Some(e)) => FrameBound::Preceding(offset(e)?),
         WindowFrameBound::Following(Some(e)) => FrameBound::Following(offset(e)?),
     })
+}
+
+fn offset_clause(units: FrameUnits) -> &'static str {
+    match units {
+        FrameUnits::Rows => "window ROWS",
+        FrameUnits::Range => "window RANGE",
+        FrameUnits::Groups => "window GROUPS",
+    }
 }
 
 /// What is added to a value to bound a RANGE frame: intervals for times, numbers of the same type otherwise.

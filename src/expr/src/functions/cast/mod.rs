@@ -29,6 +29,11 @@ pub(super) fn register(r: &mut Registry) {
     container::register(r);
     zoned!(r, text_cast, "hw_to_text(Any) -> text total internal", |tz, cx, arena, a| {
         let mut out = String::new();
+        if let (ScalarType::RegProc, Datum::UInt32(oid)) = (&cx.types.args[0], a[0])
+            && let Some(name) = crate::listing::listing().regproc_name(oid)
+        {
+            return Ok(Datum::String(arena.push_string(name)));
+        }
         format::encode_with(a[0], &cx.types.args[0], &format::EncodeContext { timezone: *tz }, &mut out);
         Ok(Datum::String(arena.push_string(out)))
     });

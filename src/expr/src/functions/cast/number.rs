@@ -62,7 +62,7 @@ fn convert<'a>(d: Datum<'_>, to: &ScalarType) -> EvalResult<'a> {
         ScalarType::UInt16 => ok(fit::<u16>(n, "uint2")?),
         ScalarType::UInt32 => ok(fit::<u32>(n, "uint4")?),
         ScalarType::UInt64 => ok(fit::<u64>(n, "uint8")?),
-        ScalarType::Oid | ScalarType::RegClass | ScalarType::RegProc | ScalarType::RegType => match d {
+        oid if oid.is_oid_like() => match d {
             // As PostgreSQL's: a negative int4 keeps its bits, others are checked.
             Datum::Int16(v) => ok(i32::from(v) as u32),
             Datum::Int32(v) => ok(v as u32),
@@ -121,6 +121,8 @@ const NUMBER_CASTS: &[&str] = &[
     "int2 -> regclass implicit",
     "int2 -> regproc implicit",
     "int2 -> regtype implicit",
+    "int2 -> regnamespace implicit",
+    "int2 -> regrole implicit",
     "int2 -> uint2 assignment",
     "int2 -> uint4 assignment",
     "int2 -> uint8 assignment",
@@ -133,6 +135,8 @@ const NUMBER_CASTS: &[&str] = &[
     "int4 -> regclass implicit total",
     "int4 -> regproc implicit total",
     "int4 -> regtype implicit total",
+    "int4 -> regnamespace implicit total",
+    "int4 -> regrole implicit total",
     "int4 -> uint2 assignment",
     "int4 -> uint4 assignment",
     "int4 -> uint8 assignment",
@@ -145,6 +149,8 @@ const NUMBER_CASTS: &[&str] = &[
     "int8 -> regclass implicit",
     "int8 -> regproc implicit",
     "int8 -> regtype implicit",
+    "int8 -> regnamespace implicit",
+    "int8 -> regrole implicit",
     "int8 -> uint2 assignment",
     "int8 -> uint4 assignment",
     "int8 -> uint8 assignment",
@@ -212,9 +218,13 @@ const OID_ALIASES: &[&str] = &[
     "oid -> regclass implicit injective total",
     "oid -> regproc implicit injective total",
     "oid -> regtype implicit injective total",
+    "oid -> regnamespace implicit injective total",
+    "oid -> regrole implicit injective total",
     "regclass -> oid implicit injective total",
     "regproc -> oid implicit injective total",
     "regtype -> oid implicit injective total",
+    "regnamespace -> oid implicit injective total",
+    "regrole -> oid implicit injective total",
 ];
 
 const FROM_OID: &[&str] = &[
@@ -222,6 +232,8 @@ const FROM_OID: &[&str] = &[
     "regclass -> int8 assignment injective total",
     "regproc -> int8 assignment injective total",
     "regtype -> int8 assignment injective total",
+    "regnamespace -> int8 assignment injective total",
+    "regrole -> int8 assignment injective total",
     "oid -> uint4 assignment injective total",
 ];
 
@@ -230,6 +242,8 @@ const OID_TO_INT: &[&str] = &[
     "regclass -> int4 assignment total",
     "regproc -> int4 assignment total",
     "regtype -> int4 assignment total",
+    "regnamespace -> int4 assignment total",
+    "regrole -> int4 assignment total",
 ];
 
 const FROM_JSONB: &[&str] = &[

@@ -2,6 +2,7 @@
 
 mod expand;
 mod json;
+mod registry;
 mod series;
 
 pub(crate) use expand::split_string;
@@ -16,6 +17,7 @@ pub(super) fn register(r: &mut Registry) {
     series::register(r);
     expand::register(r);
     json::register(r);
+    registry::register(r);
 }
 
 /// A strict table function.

@@ -15,6 +15,7 @@ pub(crate) mod proxy;
 pub(crate) mod psql;
 pub(crate) mod scale;
 pub(crate) mod server;
+pub(crate) mod sniffer;
 pub(crate) mod source;
 
 use std::path::PathBuf;

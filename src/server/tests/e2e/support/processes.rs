@@ -50,7 +50,16 @@ pub(crate) fn arguments(pid: u32) -> Vec<String> {
 
 /// Resident memory of a process in bytes; 0 if it has ended.
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most resident memory that a process has held, in bytes; 0 if it has ended.
+pub(crate) fn peak_bytes(pid: u32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, field: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    let line = status.lines().find_map(|l| l.strip_prefix(field)).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
 }

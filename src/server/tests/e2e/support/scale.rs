@@ -15,6 +15,16 @@ pub(crate) struct Scale {
     pub(crate) big_rows: u64,
     /// Row changes applied to it from a prepared binlog.
     pub(crate) big_changes: u64,
+    /// Queries of each run of sqlsmith.
+    pub(crate) sqlsmith: u64,
+    /// Random queries that are compared with PostgreSQL.
+    pub(crate) random_queries: usize,
+    /// How long that may take: no new ones are begun afterwards.
+    pub(crate) random_limit: Duration,
+    /// The scale of TPC-H's data.
+    pub(crate) tpch: f64,
+    /// Whether this is the full size.
+    pub(crate) soak: bool,
 }
 
 /// The sizes for this run.
@@ -26,6 +36,11 @@ pub(crate) fn scale() -> Scale {
             ddl_kills: 100,
             big_rows: 2_000_000,
             big_changes: 1_000_000,
+            sqlsmith: 10_000,
+            random_queries: 20_000,
+            random_limit: Duration::from_secs(2400),
+            tpch: 0.05,
+            soak: true,
         }
     } else {
         Scale {
@@ -34,6 +49,11 @@ pub(crate) fn scale() -> Scale {
             ddl_kills: 25,
             big_rows: 100_000,
             big_changes: 50_000,
+            sqlsmith: 150,
+            random_queries: 300,
+            random_limit: Duration::from_secs(60),
+            tpch: 0.01,
+            soak: false,
         }
     }
 }
