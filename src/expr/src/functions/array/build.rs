@@ -122,8 +122,10 @@ pub(super) fn register(r: &mut Registry) {
         if array.ndims() > 1 {
             return fail("0A000", "removing elements from multidimensional arrays is not supported");
         }
-        let left: Vec<_> = elements(array).into_iter().filter(|d| *d != a[1]).collect();
-        Ok(make_plain(arena, &left))
+        let all = elements(array);
+        let left: Vec<_> = all.iter().copied().filter(|d| *d != a[1]).collect();
+        let unchanged = left.len() == all.len();
+        Ok(if unchanged { a[0] } else { make_plain(arena, &left) })
     }));
     r.add(f(
         "array_replace(AnyCompatibleArray, AnyCompatible, AnyCompatible) -> $1 lax_total",
@@ -148,6 +150,7 @@ pub(super) fn register(r: &mut Registry) {
         }
         let Some(first) = dims.first_mut() else { return Ok(a[0]) };
         first.length -= n as u32;
+        dims.iter_mut().for_each(|d| d.lower_bound = 1);
         let keep: usize = dims.iter().map(|d| d.length as usize).product();
         Ok(make(arena, &dims, &elements(array)[..keep]))
     }));
@@ -158,6 +161,10 @@ fn fill<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
     let (Datum::Array(lengths), lower) = (a[1], a.get(2)) else {
         return fail("22004", "dimension array or low bound array cannot be null");
     };
+    if lengths.ndims() > 1 {
+        return fail("2202E", "wrong number of array subscripts")
+            .map_err(|e: crate::EvalError| e.with_detail("Dimension array must be one dimensional."));
+    }
     let lower = match lower {
         None => None,
         Some(Datum::Array(l)) => Some(elements(*l)),

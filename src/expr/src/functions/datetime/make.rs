@@ -12,6 +12,10 @@ fn date(year: i32, month: i32, day: i32) -> Result<Date, EvalError> {
     // A negative year is BC; there is no year 0.
     let astronomical = if year < 0 { year + 1 } else { year };
     let parts = (u32::try_from(month).ok(), u32::try_from(day).ok());
+    let too_far = !(-4714..=5_874_897).contains(&astronomical);
+    if too_far && let (Some(m @ 1..=12), Some(d @ 1..=28)) = parts {
+        return Err(EvalError::new("22008", format!("date out of range: {year}-{m:02}-{d:02}")));
+    }
     match parts {
         (Some(m), Some(d)) if year != 0 => Date::from_ymd(astronomical, m, d),
         _ => None,

@@ -100,13 +100,13 @@ impl<'s> Reader<'s> {
         self.at += self.peek().map_or(0, char::len_utf8);
     }
 
-    /// An integer; `limit` is its greatest width unless something that is no digit must follow. Gives its length too.
-    fn number(&mut self, name: &str, limit: Option<usize>) -> Result<(i64, usize), EvalError> {
+    /// An integer of a field's width; if `open`, of any, as something that is no digit must follow. Gives its length too.
+    fn number(&mut self, name: &str, (width, open): (usize, bool)) -> Result<(i64, usize), EvalError> {
         self.skip_blanks();
         let rest = self.rest();
-        let window = match limit {
-            None => rest,
-            Some(width) => {
+        let window = match open {
+            true => rest,
+            false => {
                 let end = rest.char_indices().nth(width).map_or(rest.len(), |(i, _)| i);
                 let chars = rest.chars().take(width).count();
                 if chars < width {
@@ -125,13 +125,11 @@ impl<'s> Reader<'s> {
         let sign = usize::from(unsigned.starts_with(['-', '+']));
         let digits = unsigned[sign..].bytes().take_while(u8::is_ascii_digit).count();
         if digits == 0 {
-            let shown: String = rest.chars().take(limit.unwrap_or(usize::MAX)).collect();
+            let shown: String = rest.chars().take(width).collect();
             return Err(invalid(&shown, name).with_detail("Value must be an integer."));
         }
         let used = blanks + sign + digits;
-        if let Some(width) = limit
-            && used < width
-        {
+        if !open && used < width {
             return Err(invalid(window, name)
                 .with_detail(format!("Field requires {width} characters, but only {used} could be parsed."))
                 .with_hint("If your source string is not fixed-width, try using the \"FM\" modifier."));
@@ -253,10 +251,10 @@ fn read_field(name: &str, open: bool, r: &mut Reader<'_>, found: &mut Found) -> 
     if let Some(iso) = convention(name) {
         mode(found, iso)?;
     }
-    let limit = |w: usize| if open { None } else { Some(w) };
+    let limit = |width: usize| (width, open);
     match name {
         "YYYY" | "IYYY" | "YYY" | "IYY" | "YY" | "IY" | "Y" | "I" => {
-            let width = name.trim_start_matches('I').len().max(usize::from(name == "I"));
+            let width = name.len();
             let (value, len) = r.number(name, limit(width))?;
             let value = if width < 4 && len < 4 { near_2020(value) } else { value };
             set(&mut found.year, value, name)?;
@@ -310,7 +308,7 @@ fn read_field(name: &str, open: bool, r: &mut Reader<'_>, found: &mut Found) -> 
 
 fn read_time_field(
     name: &str,
-    limit: impl Fn(usize) -> Option<usize>,
+    limit: impl Fn(usize) -> (usize, bool),
     r: &mut Reader<'_>,
     found: &mut Found,
 ) -> Result<(), EvalError> {

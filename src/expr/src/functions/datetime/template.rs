@@ -136,7 +136,7 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
                 rest = &rest[end..];
             }
             '\\' if rest.starts_with('"') => {
-                out.push(Node::Literal('"'));
+                out.push(Node::Separator('"'));
                 rest = &rest[1..];
             }
             c if c.is_ascii_punctuation() || c.is_whitespace() => out.push(Node::Separator(c)),

@@ -82,7 +82,7 @@ fn object_of_one<'a>(arena: &'a RowArena, d: Datum<'a>) -> EvalResult<'a> {
 
 fn object_of_two<'a>(arena: &'a RowArena, keys: Datum<'a>, values: Datum<'a>) -> EvalResult<'a> {
     let (keys, values) = (keys.unwrap_array(), values.unwrap_array());
-    if keys.ndims() > 1 || values.ndims() > 1 {
+    if keys.ndims() > 1 || keys.ndims() != values.ndims() {
         return fail("2202E", "wrong number of array subscripts");
     }
     if keys.elements().iter().count() != values.elements().iter().count() {

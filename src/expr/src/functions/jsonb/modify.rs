@@ -223,6 +223,9 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("jsonb_concat(jsonb, jsonb) -> jsonb total", |_, arena, a| concat(arena, a[0], a[1])));
     r.add(op("jsonb - text -> jsonb", |_, arena, a| delete_keys(arena, a[0], &[a[1].unwrap_str()])));
     r.add(op("jsonb - text[] -> jsonb", |_, arena, a| {
+        if a[1].unwrap_array().ndims() > 1 {
+            return fail("2202E", "wrong number of array subscripts");
+        }
         let keys = a[1].unwrap_array().elements();
         let keys: Vec<&str> =
             keys.iter().filter_map(|k| if let Datum::String(s) = k { Some(s) } else { None }).collect();

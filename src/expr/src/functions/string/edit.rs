@@ -6,6 +6,7 @@ use hw_repr::{Datum, RowArena};
 use unicode_normalization::UnicodeNormalization;
 
 use super::basic::{bytes_slice, lower, upper};
+use super::quote::{quote_ident, quote_literal};
 use super::{slice_chars, write_value};
 use crate::error::EvalError;
 use crate::func::{EvalCx, Registry};
@@ -53,173 +54,6 @@ fn initcap(s: &str) -> String {
         inside = c.is_alphanumeric();
     }
     out
-}
-
-/// Words that an identifier must be quoted for (reserved or restricted in PostgreSQL).
-const KEYWORDS: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "authorization",
-    "between",
-    "bigint",
-    "binary",
-    "bit",
-    "boolean",
-    "both",
-    "case",
-    "cast",
-    "char",
-    "character",
-    "check",
-    "coalesce",
-    "collate",
-    "collation",
-    "column",
-    "concurrently",
-    "constraint",
-    "create",
-    "cross",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_schema",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "dec",
-    "decimal",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "exists",
-    "extract",
-    "false",
-    "fetch",
-    "float",
-    "for",
-    "foreign",
-    "freeze",
-    "from",
-    "full",
-    "grant",
-    "greatest",
-    "group",
-    "grouping",
-    "having",
-    "ilike",
-    "in",
-    "initially",
-    "inner",
-    "inout",
-    "int",
-    "integer",
-    "intersect",
-    "interval",
-    "into",
-    "is",
-    "isnull",
-    "join",
-    "lateral",
-    "leading",
-    "least",
-    "left",
-    "like",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "national",
-    "natural",
-    "nchar",
-    "none",
-    "normalize",
-    "not",
-    "notnull",
-    "null",
-    "nullif",
-    "numeric",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "out",
-    "outer",
-    "overlaps",
-    "overlay",
-    "placing",
-    "position",
-    "precision",
-    "primary",
-    "real",
-    "references",
-    "returning",
-    "right",
-    "row",
-    "select",
-    "session_user",
-    "setof",
-    "similar",
-    "smallint",
-    "some",
-    "substring",
-    "symmetric",
-    "table",
-    "tablesample",
-    "then",
-    "time",
-    "timestamp",
-    "to",
-    "trailing",
-    "treat",
-    "trim",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "values",
-    "varchar",
-    "variadic",
-    "verbose",
-    "when",
-    "where",
-    "window",
-    "with",
-    "xmlattributes",
-    "xmlconcat",
-    "xmlelement",
-    "xmlexists",
-    "xmlforest",
-    "xmlnamespaces",
-    "xmlparse",
-    "xmlpi",
-    "xmlroot",
-    "xmlserialize",
-    "xmltable",
-];
-
-fn quote_ident(s: &str) -> String {
-    let safe = s.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && KEYWORDS.binary_search(&s).is_err();
-    if safe { s.to_owned() } else { format!("\"{}\"", s.replace('"', "\"\"")) }
-}
-
-fn quote_literal(s: &str) -> String {
-    let quoted = s.replace('\\', "\\\\").replace('\'', "''");
-    if s.contains('\\') { format!("E'{quoted}'") } else { format!("'{quoted}'") }
 }
 
 /// The text of the one argument.
@@ -280,12 +114,14 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
                 next += 1;
                 next - 1
             };
-            width = match take(at)?.0 {
-                Datum::Int32(w) => i64::from(*w),
-                Datum::Int64(w) => *w,
-                Datum::Int16(w) => i64::from(*w),
-                Datum::String(s) => s.parse().unwrap_or(0),
-                _ => 0,
+            let (value, typ) = take(at)?;
+            width = match value {
+                Datum::Null => 0,
+                value => {
+                    let mut written = String::new();
+                    write_value(*value, typ, &mut written);
+                    hw_repr::text::scalar::integer::<i32>(&written, "integer")?.into()
+                }
             };
             if width < 0 {
                 (left, width) = (true, -width);
