@@ -64,14 +64,16 @@ pub struct ExplainOptions {
 
 impl Default for ExplainOptions {
     fn default() -> Self {
-        ExplainOptions {
-            json: false,
-            with: BTreeSet::from([ExplainOption::HumanizedExpressions]),
-        }
+        ExplainOptions { json: false, with: BTreeSet::from([ExplainOption::HumanizedExpressions]) }
     }
 }
 
 impl ExplainOptions {
+    /// As JSON or as text, with what is shown unless it is switched off.
+    pub fn new(json: bool) -> Self {
+        ExplainOptions { json, ..Self::default() }
+    }
+
     /// Whether it is on.
     pub fn has(&self, option: ExplainOption) -> bool {
         self.with.contains(&option)
