@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hw_catalog::CatalogState;
-use hw_expr::{MirRelationExpr, MirScalarExpr};
+use hw_expr::{EvalError, MirRelationExpr, MirScalarExpr};
 use hw_optimizer::{DataflowContext, DurableInfo};
 use hw_plan::{DataflowDescription, DataflowExport, ExportKind};
-use hw_repr::{ClusterId, GlobalId, RelationDesc, Timestamp};
-use hw_sql::plan::ItemDefinition;
+use hw_repr::{ClusterId, GlobalId, RelationDesc, ScalarType, Timestamp};
+use hw_sql::plan::{ItemDefinition, MaterializedViewDefinition};
 
 use crate::coordinator::Coordinator;
 use crate::error::AdapterError;
@@ -41,6 +41,20 @@ impl DataflowContext for ClusterContext<'_> {
     fn applies_transforms(&self) -> bool {
         self.transforms
     }
+}
+
+/// The MIR of a materialized view: its query, and an error for each row that has a NULL where none may be.
+pub(crate) fn materialized_view_mir(
+    view: &MaterializedViewDefinition,
+) -> Result<MirRelationExpr, AdapterError> {
+    let mir = hw_sql::lowering::lower(view.expr.clone())?;
+    let asserted = view.not_null.iter().map(|c| {
+        let name = view.desc.names().get(*c).map_or("", |n| n.as_str());
+        let error = EvalError::new("23502", format!("column \"{name}\" must not be null"));
+        let error = MirScalarExpr::Literal(Err(error), ScalarType::Bool.nullable(false));
+        MirScalarExpr::Column(*c).is_null().if_then_else(error, MirScalarExpr::literal_true())
+    });
+    Ok(mir.filter(asserted.collect()))
 }
 
 /// A query with the views that it needs.

@@ -20,7 +20,7 @@ use hw_sql::plan::{
 use super::select::{applies_transforms, peek_inputs};
 use super::settings::constant_rows;
 use crate::coordinator::{Coordinator, ExecuteContext};
-use crate::dataflow::ClusterContext;
+use crate::dataflow::{ClusterContext, materialized_view_mir};
 use crate::error::AdapterError;
 
 /// What is explained.
@@ -201,7 +201,7 @@ impl Coordinator {
                 )?)
             }
             Target::MaterializedView(id, name, view) => {
-                let mir = hw_sql::lowering::lower(view.expr)?;
+                let mir = materialized_view_mir(&view)?;
                 let mut objects = self.expand(&mir, view.cluster)?.views;
                 let inner = GlobalId::Transient(u64::MAX);
                 objects.push((inner, mir));
@@ -304,8 +304,7 @@ impl Coordinator {
 
 /// The options as the optimizer knows them.
 fn options(plan: &ExplainPlan) -> Result<ExplainOptions, AdapterError> {
-    let mut out = ExplainOptions::default();
-    out.json = plan.json;
+    let mut out = ExplainOptions::new(plan.json);
     for (name, on) in &plan.options {
         let option = ExplainOption::by_name(name)
             .ok_or_else(|| AdapterError::internal(format!("EXPLAIN option {name} has no meaning")))?;

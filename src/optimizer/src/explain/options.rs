@@ -69,6 +69,11 @@ impl Default for ExplainOptions {
 }
 
 impl ExplainOptions {
+    /// As JSON or as text, with what is shown unless it is switched off.
+    pub fn new(json: bool) -> Self {
+        ExplainOptions { json, ..Self::default() }
+    }
+
     /// Whether it is on.
     pub fn has(&self, option: ExplainOption) -> bool {
         self.with.contains(&option)
