@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hw_catalog::CatalogState;
-use hw_expr::{MirRelationExpr, MirScalarExpr};
+use hw_expr::{EvalError, MirRelationExpr, MirScalarExpr};
 use hw_optimizer::{DataflowContext, DurableInfo};
 use hw_plan::{DataflowDescription, DataflowExport, ExportKind};
-use hw_repr::{ClusterId, GlobalId, RelationDesc, Timestamp};
-use hw_sql::plan::ItemDefinition;
+use hw_repr::{ClusterId, GlobalId, RelationDesc, ScalarType, Timestamp};
+use hw_sql::plan::{ItemDefinition, MaterializedViewDefinition};
 
 use crate::coordinator::Coordinator;
 use crate::error::AdapterError;
@@ -41,6 +41,20 @@ impl DataflowContext for ClusterContext<'_> {
     fn applies_transforms(&self) -> bool {
         self.transforms
     }
+}
+
+/// The MIR of a materialized view: its query, and an error for each row that has a NULL where none may be.
+pub(crate) fn materialized_view_mir(
+    view: &MaterializedViewDefinition,
+) -> Result<MirRelationExpr, AdapterError> {
+    let mir = hw_sql::lowering::lower(view.expr.clone())?;
+    let asserted = view.not_null.iter().map(|c| {
+        let name = view.desc.names().get(*c).map_or("", |n| n.as_str());
+        let error = EvalError::new("23502", format!("column \"{name}\" must not be null"));
+        let error = MirScalarExpr::Literal(Err(error), ScalarType::Bool.nullable(false));
+        MirScalarExpr::Column(*c).is_null().if_then_else(error, MirScalarExpr::literal_true())
+    });
+    Ok(mir.filter(asserted.collect()))
 }
 
 /// A query with the views that it needs.
@@ -78,7 +92,11 @@ impl Coordinator {
     }
 
     /// The MIR of a view.
-    fn view_mir(&self, state: &CatalogState, id: GlobalId) -> Result<Option<MirRelationExpr>, AdapterError> {
+    pub(crate) fn view_mir(
+        &self,
+        state: &CatalogState,
+        id: GlobalId,
+    ) -> Result<Option<MirRelationExpr>, AdapterError> {
         let Some(item) = hw_sql::Catalog::item(state, id) else {
             // It was there when the query was planned.
             return Err(AdapterError::new("42P01", format!("object {id} has been dropped")));
@@ -220,8 +238,7 @@ impl Coordinator {
         cluster: ClusterId,
     ) -> Result<DataflowDescription, AdapterError> {
         let context = ClusterContext { state: self.catalog.state(), coord: self, cluster, transforms: true };
-        let plan = hw_optimizer::optimize_dataflow(name, objects, exports, &context);
-        Ok(plan.map_err(|e| AdapterError::internal(format!("optimizer: {e}")))?.lir)
+        Ok(hw_optimizer::optimize_dataflow(name, objects, exports, &context)?.lir)
     }
 
     /// Chooses the as-of of a dataflow and runs it.

@@ -100,6 +100,15 @@ impl From<EvalError> for AdapterError {
     }
 }
 
+impl From<hw_optimizer::OptimizerError> for AdapterError {
+    fn from(e: hw_optimizer::OptimizerError) -> Self {
+        match e {
+            hw_optimizer::OptimizerError::Temporal(e) => AdapterError::new("0A000", e.to_string()),
+            other => AdapterError::internal(format!("optimizer: {other}")),
+        }
+    }
+}
+
 impl From<hw_persist::PersistError> for AdapterError {
     fn from(e: hw_persist::PersistError) -> Self {
         AdapterError::new("58030", format!("storage: {}", hw_base::error::Chain(&e)))

@@ -642,6 +642,21 @@ pub enum ExplainStage {
     Timestamp,
 }
 
+impl ExplainStage {
+    /// The column of EXPLAIN's result.
+    pub fn desc(self) -> RelationDesc {
+        let name = match self {
+            ExplainStage::Raw => "Raw Plan",
+            ExplainStage::Decorrelated => "Decorrelated Plan",
+            ExplainStage::LocallyOptimized => "Locally Optimized Plan",
+            ExplainStage::Optimized => "Optimized Plan",
+            ExplainStage::Physical => "Physical Plan",
+            ExplainStage::Timestamp => "Timestamp",
+        };
+        RelationDesc::empty().with_column(name, ScalarType::String.nullable(false))
+    }
+}
+
 /// EXPLAIN.
 #[derive(Debug, Clone)]
 pub struct ExplainPlan {
@@ -651,8 +666,8 @@ pub struct ExplainPlan {
     pub target: ExplainTarget,
     /// As JSON rather than text.
     pub json: bool,
-    /// WITH (…) options: `arity`, `types`, `keys`, `join implementations`, …
-    pub options: BTreeSet<String>,
+    /// WITH (…) options, each switched on or off: `arity`, `types`, `keys`, `join implementations`, …
+    pub options: BTreeMap<String, bool>,
 }
 
 /// What EXPLAIN explains.

@@ -12,6 +12,7 @@ use hw_sql::plan::{ItemDefinition, ObjectId, SourceKind};
 
 use super::ddl::catalog_error;
 use crate::coordinator::Coordinator;
+use crate::dataflow::materialized_view_mir;
 use crate::error::AdapterError;
 use crate::group_commit::Updates;
 use crate::session::Session;
@@ -170,7 +171,7 @@ impl Coordinator {
                 self.ship(index.cluster, dataflow, 0);
             }
             ItemDefinition::MaterializedView(view) => {
-                let mir = hw_sql::lowering::lower(view.expr.clone())?;
+                let mir = materialized_view_mir(view)?;
                 let (desc, cluster) = (view.desc.clone(), view.cluster);
                 let dataflow = self.materialized_view_dataflow(&name, id, mir, desc, cluster)?;
                 let frontiers = self.controller.frontiers(id);

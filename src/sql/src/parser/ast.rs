@@ -189,9 +189,9 @@ pub enum ExplainWhat {
     Decorrelated,
     /// EXPLAIN LOCALLY OPTIMIZED PLAN
     LocallyOptimized,
-    /// EXPLAIN OPTIMIZED PLAN, and EXPLAIN alone
+    /// EXPLAIN OPTIMIZED PLAN
     Optimized,
-    /// EXPLAIN PHYSICAL PLAN
+    /// EXPLAIN PHYSICAL PLAN, and EXPLAIN alone
     Physical,
     /// EXPLAIN TIMESTAMP
     Timestamp,
@@ -211,8 +211,8 @@ pub enum ExplainTarget {
 pub struct ExplainStatement {
     /// Which plan.
     pub what: ExplainWhat,
-    /// WITH (…): lower-case names.
-    pub options: Vec<String>,
+    /// WITH (…): lower-case names with blanks between their words, each switched on or off.
+    pub options: Vec<(String, bool)>,
     /// AS JSON
     pub json: bool,
     /// Of what.

@@ -160,7 +160,7 @@ pub fn result_desc(plan: &Plan) -> Option<RelationDesc> {
     match plan {
         Plan::Select(s) => Some(s.desc.clone()),
         Plan::Subscribe(s) => Some(s.desc.clone()),
-        Plan::Explain(e) => Some(select::explain_desc(e.stage)),
+        Plan::Explain(e) => Some(e.stage.desc()),
         Plan::ConstantRows { desc, .. } => Some(desc.clone()),
         Plan::Insert { returning, .. } | Plan::Mutate { returning, .. } => {
             returning.as_ref().map(|r| r.desc.clone())
