@@ -189,6 +189,7 @@ impl Dialect for HeadwaterDialect {
                 "cube" if is_paren(parser, 1) => Some(parse_grouping(parser, 1, Expr::Cube)),
                 _ => None,
             },
+            Token::LParen if is_word(parser, 1, "values") => Some(parse_values_query(parser)),
             Token::Minus => Some(parse_sign(parser, UnaryOperator::Minus)),
             Token::Plus => Some(parse_sign(parser, UnaryOperator::Plus)),
             _ => None,
@@ -328,13 +329,16 @@ fn parse_like_quantified(parser: &mut Parser, expr: &Expr) -> Option<Result<Expr
         _ => return None,
     };
     let all = is_word(parser, at + 1, "all");
-    if !(all || is_word(parser, at + 1, "any") || is_word(parser, at + 1, "some")) || !is_paren(parser, at + 2) {
+    if !(all || is_word(parser, at + 1, "any") || is_word(parser, at + 1, "some"))
+        || !is_paren(parser, at + 2)
+    {
         return None;
     }
     for _ in 0..at + 3 {
         parser.advance_token();
     }
-    let right = if starts_query(parser, 0) { parser.parse_query().map(Expr::Subquery) } else { parser.parse_expr() };
+    let right =
+        if starts_query(parser, 0) { parser.parse_query().map(Expr::Subquery) } else { parser.parse_expr() };
     Some(right.and_then(|right| {
         parser.expect_token(&Token::RParen)?;
         let (left, right) = (Box::new(expr.clone()), Box::new(right));
@@ -432,6 +436,14 @@ fn looks_like_map(parser: &Parser) -> bool {
         }
     }
     false
+}
+
+/// `(VALUES …)` as a value.
+fn parse_values_query(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.expect_token(&Token::LParen)?;
+    let query = parser.parse_query()?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Subquery(query))
 }
 
 fn parse_constructor_query(parser: &mut Parser, list: bool) -> Result<Expr, ParserError> {

@@ -148,7 +148,14 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
         let sort = sorted.iter().zip(&args[direct..]).map(|(o, a)| Ok((a.expr.clone(), order_of(o, 0)?)));
         let sort = sort.collect::<Result<_, PlanError>>()?;
         let filter = call.filter.map(|f| plan_condition(ecx, f, "FILTER")).transpose()?;
-        return Ok(AggregateParts { kind: Kind::Def(defs[chosen]), args, sort, distinct: false, filter, direct });
+        return Ok(AggregateParts {
+            kind: Kind::Def(defs[chosen]),
+            args,
+            sort,
+            distinct: false,
+            filter,
+            direct,
+        });
     }
     let sort = call.order_by.iter().map(|o| {
         let e = plan_expr(ecx, &o.expr)?.resolve(ecx)?;
@@ -160,7 +167,14 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
         return Err(PlanError::new("42P10", text));
     }
     let filter = call.filter.map(|f| plan_condition(ecx, f, "FILTER")).transpose()?;
-    Ok(AggregateParts { kind: Kind::Def(defs[chosen]), args, sort, distinct: call.distinct, filter, direct: 0 })
+    Ok(AggregateParts {
+        kind: Kind::Def(defs[chosen]),
+        args,
+        sort,
+        distinct: call.distinct,
+        filter,
+        direct: 0,
+    })
 }
 
 /// Whether the aggregate is called as one of its kind is.
@@ -192,16 +206,18 @@ pub(super) fn order_of(o: &OrderByExpr, column: usize) -> Result<ColumnOrder, Pl
     let desc = match &o.options.sort {
         None | Some(OrderBySort::Asc) => false,
         Some(OrderBySort::Desc) => true,
-        Some(OrderBySort::Using(op)) => match op.0.last().and_then(|p| p.as_ident()).map(|i| i.value.as_str()) {
-            Some("<") => false,
-            Some(">") => true,
-            _ => {
-                let text = format!("operator {op} is not a valid ordering operator");
-                return Err(PlanError::new("42809", text).with_hint(
-                    "Ordering operators must be \"<\" or \">\" members of btree operator families.",
-                ));
+        Some(OrderBySort::Using(op)) => {
+            match op.0.last().and_then(|p| p.as_ident()).map(|i| i.value.as_str()) {
+                Some("<") => false,
+                Some(">") => true,
+                _ => {
+                    let text = format!("operator {op} is not a valid ordering operator");
+                    return Err(PlanError::new("42809", text).with_hint(
+                        "Ordering operators must be \"<\" or \">\" members of btree operator families.",
+                    ));
+                }
             }
-        },
+        }
     };
     let nulls_last = o.options.nulls_first.map_or(!desc, |first| !first);
     Ok(ColumnOrder { column, desc, nulls_last })

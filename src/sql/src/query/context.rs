@@ -32,7 +32,13 @@ pub(super) struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     pub(super) fn new(scx: &'a StatementContext<'a>) -> Self {
-        Shared { scx, next_local: Cell::new(0), depth: Cell::new(0), repeated: Cell::new(0), wanted: Cell::default() }
+        Shared {
+            scx,
+            next_local: Cell::new(0),
+            depth: Cell::new(0),
+            repeated: Cell::new(0),
+            wanted: Cell::default(),
+        }
     }
 
     /// Says that the columns of the query that is planned next go to columns of these types, which what has no type of its own
@@ -84,8 +90,9 @@ impl Shared<'_> {
         if repeated <= MAX_REPEATED {
             return Ok(());
         }
-        Err(PlanError::new("54001", "statement is too complex")
-            .with_hint("Compute operands that are used several times in a subquery or common table expression."))
+        Err(PlanError::new("54001", "statement is too complex").with_hint(
+            "Compute operands that are used several times in a subquery or common table expression.",
+        ))
     }
 }
 

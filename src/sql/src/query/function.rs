@@ -8,7 +8,8 @@ use hw_expr::{AggregateFunc, HirRelationExpr, HirScalarExpr, TableFunc, TableFun
 use hw_repr::{ColumnOrder, Datum, RelationDesc, Row, ScalarType};
 use sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, ObjectName, OrderByExpr, Query, Spanned, Value, helpers::attached_token::AttachedToken,
+    FunctionArguments, ObjectName, OrderByExpr, Query, Spanned, Value,
+    helpers::attached_token::AttachedToken,
 };
 use sqlparser::tokenizer::Span;
 
@@ -25,7 +26,9 @@ use super::scalar::{between_symmetric, plan_expr, text_literal};
 use super::types::{builtin_type, type_name};
 use super::window::{is_window_function, plan_window_call};
 use crate::error::PlanError;
-use crate::parser::{BETWEEN_SYMMETRIC, LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY, VARIADIC};
+use crate::parser::{
+    BETWEEN_SYMMETRIC, LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY, VARIADIC,
+};
 
 /// How many arguments a function may have, as in PostgreSQL.
 const MAX_ARGUMENTS: usize = 100;
@@ -222,9 +225,7 @@ fn spread(ecx: &Ecx<'_>, name: &str, mut args: Vec<Planned>, span: Span) -> Resu
     let array = match array.typ() {
         Some(ScalarType::Array(_)) => array,
         Some(_) => return Err(PlanError::new("42804", "VARIADIC argument must be an array")),
-        None => {
-            Planned::Typed(array.cast(ecx, &ScalarType::String.array_of(), CastContext::Implicit)?)
-        }
+        None => Planned::Typed(array.cast(ecx, &ScalarType::String.array_of(), CastContext::Implicit)?),
     };
     let first = args.pop();
     match (name, first, args.is_empty()) {
@@ -297,7 +298,10 @@ fn call_named_here(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Plan
         return table_function_value(ecx, name, args);
     }
     if args.len() > MAX_ARGUMENTS {
-        return Err(PlanError::new("54023", format!("cannot pass more than {MAX_ARGUMENTS} arguments to a function")));
+        return Err(PlanError::new(
+            "54023",
+            format!("cannot pass more than {MAX_ARGUMENTS} arguments to a function"),
+        ));
     }
     let empty = vec![];
     let candidates = registry().functions.get(name).unwrap_or(&empty);

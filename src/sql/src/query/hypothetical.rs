@@ -103,7 +103,8 @@ pub(super) fn expand(
         (Some(f), Some(e)) => Some(HirScalarExpr::And(vec![f, e])),
         (f, e) => f.or(e),
     };
-    let int8 = |n| Planned::typed(HirScalarExpr::literal(Datum::Int64(n), ScalarType::Int64), ScalarType::Int64);
+    let int8 =
+        |n| Planned::typed(HirScalarExpr::literal(Datum::Int64(n), ScalarType::Int64), ScalarType::Int64);
     let call = |symbol: &str, l: Planned, r: Planned| operator(ecx, symbol, vec![l, r], Span::empty());
     let float = |t: Typed| Planned::Typed(t).cast(ecx, &ScalarType::Float64, CastContext::Explicit);
     let mut count = |e: Option<HirScalarExpr>| -> Result<Typed, PlanError> {

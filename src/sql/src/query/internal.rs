@@ -25,7 +25,9 @@ const MAX_FIELDS: usize = 10_000;
 /// How many fields there are in a value of a type.
 fn width(typ: &ScalarType) -> usize {
     match typ {
-        ScalarType::Record { fields, .. } => 1 + fields.iter().map(|(_, t)| width(&t.scalar_type)).sum::<usize>(),
+        ScalarType::Record { fields, .. } => {
+            1 + fields.iter().map(|(_, t)| width(&t.scalar_type)).sum::<usize>()
+        }
         ScalarType::Array(t) | ScalarType::Range(t) => width(t),
         ScalarType::List { element, .. } => width(element),
         ScalarType::Map { value, .. } => width(value),

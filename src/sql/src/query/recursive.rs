@@ -261,7 +261,9 @@ impl Reference<'_> {
         let refused = match expr {
             R::Reduce { aggregates, .. } if !aggregates.is_empty() => Some(AGGREGATED),
             R::Distinct { .. } | R::Reduce { .. } if !self.all => refused,
-            R::Map { scalars, .. } if !scalars.iter().any(|e| matches!(e, HirScalarExpr::Windowing(_))) => refused,
+            R::Map { scalars, .. } if !scalars.iter().any(|e| matches!(e, HirScalarExpr::Windowing(_))) => {
+                refused
+            }
             R::Map { .. } | R::Reduce { .. } | R::Distinct { .. } | R::TopK { .. } => Some(NOT_BY_ROW),
             R::Let { name, .. } if name == "intersect" => Some("within INTERSECT"),
             R::Negate { .. } => Some("within EXCEPT"),

@@ -5,16 +5,14 @@ use hw_expr::func::CastContext;
 use hw_repr::adt::Interval as DayInterval;
 use hw_repr::{Datum, ScalarType};
 use sqlparser::ast::{
-    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Ident, Interval,
-    Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
+    AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
+    Ident, Interval, Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
 use super::coerce::{Planned, Typed, parameter, unify, unify_types};
 use super::context::{Ecx, ident, locate, name_parts};
-use super::function::{
-    call_named, call_syntax, function_error, plan_function, syntax_after,
-};
+use super::function::{call_named, call_syntax, function_error, plan_function, syntax_after};
 use super::internal;
 use super::operator::{condition, is_comparison, not_distinct, operator};
 use super::scope::Resolved;
@@ -107,7 +105,7 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             let args = vec![plan_expr(ecx, r#in)?, plan_expr(ecx, e)?];
             call_syntax(ecx, "position", args, expr.span())
         }
-        Expr::Substring { expr: e, substring_from, substring_for, .. } => {
+        Expr::Substring { expr: e, substring_from, substring_for, shorthand, .. } => {
             let from = match substring_from {
                 Some(f) => plan_expr(ecx, f)?,
                 None => int_literal(1),
@@ -116,7 +114,10 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             if let Some(f) = substring_for {
                 args.push(plan_expr(ecx, f)?);
             }
-            call_syntax(ecx, "substring", args, expr.span())
+            match shorthand {
+                true => call_named(ecx, "substr", args, expr.span()),
+                false => call_syntax(ecx, "substring", args, expr.span()),
+            }
         }
         Expr::Trim { trim_where, trim_what, expr: e, trim_characters } => {
             let name = match trim_where {
@@ -557,8 +558,8 @@ fn between(ecx: &Ecx<'_>, e: &Expr, low: &Expr, high: &Expr, negated: bool) -> R
 
 /// `BETWEEN SYMMETRIC`: between the bounds in one order or the other.
 pub(super) fn between_symmetric(ecx: &Ecx<'_>, args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
-    let [v, l, h] =
-        <[Planned; 3]>::try_from(args).map_err(|_| PlanError::syntax("BETWEEN SYMMETRIC has three operands"))?;
+    let [v, l, h] = <[Planned; 3]>::try_from(args)
+        .map_err(|_| PlanError::syntax("BETWEEN SYMMETRIC has three operands"))?;
     args_repeat(ecx, [&v, &l, &h])?;
     let one = between_values(ecx, v.clone(), l.clone(), h.clone(), span, false)?;
     let other = between_values(ecx, v, h, l, span, false)?;
@@ -789,7 +790,11 @@ fn interval(ecx: &Ecx<'_>, i: &Interval) -> Result<Planned, PlanError> {
 }
 
 /// Leaves out what is less than the last field (manual 8.5.4).
-fn cut_interval(mut value: DayInterval, last: &DateTimeField, leading: Option<&DateTimeField>) -> DayInterval {
+fn cut_interval(
+    mut value: DayInterval,
+    last: &DateTimeField,
+    leading: Option<&DateTimeField>,
+) -> DayInterval {
     const HOUR: i64 = 3_600_000_000;
     const MINUTE: i64 = 60_000_000;
     match last {

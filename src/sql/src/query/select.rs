@@ -119,7 +119,8 @@ pub(super) fn plan_select(
     check_named_windows(&ecx)?;
 
     let group_frame = qcx.frame(&scope, "GROUP BY");
-    let Groups { keys, sets, constants } = plan_group_by(&Ecx { qcx, frame: &group_frame }, select, &outputs)?;
+    let Groups { keys, sets, constants } =
+        plan_group_by(&Ecx { qcx, frame: &group_frame }, select, &outputs)?;
     let having_frame = frame("HAVING");
     let having = select.having.as_ref();
     let having =
@@ -134,12 +135,8 @@ pub(super) fn plan_select(
     let collector = collector.take();
     let groupings = resolve_groupings(&ecx, &collector.groupings, &keys)?;
     let grouped = sets.is_some() || !collector.aggregates.is_empty() || having.is_some();
-    let mut rewriter = Rewriter::new(
-        &scope,
-        grouped.then_some(&keys[..]),
-        collector.aggregates.len(),
-        groupings.len(),
-    );
+    let mut rewriter =
+        Rewriter::new(&scope, grouped.then_some(&keys[..]), collector.aggregates.len(), groupings.len());
     for e in &collector.direct {
         let detail = "Direct arguments of an ordered-set aggregate must use only grouped columns.";
         rewrite(&ecx, &rewriter, e.clone(), None).map_err(|e| e.with_detail(detail))?;
@@ -490,6 +487,9 @@ fn plan_distinct_on<'o>(
     outputs: &[Output<'_>],
 ) -> Result<OnKeys<'o>, PlanError> {
     let Some(Distinct::On(exprs)) = &select.distinct else { return Ok(None) };
+    if exprs.is_empty() {
+        return Err(PlanError::syntax("syntax error at or near \")\""));
+    }
     let item = |e: &'o Expr| Ok((sort_key(ecx, e, "DISTINCT ON", outputs)?, e));
     Ok(Some(exprs.iter().map(item).collect::<Result<_, PlanError>>()?))
 }

@@ -117,7 +117,11 @@ impl TestCatalog {
         );
         let columns = [("id", int.clone()), ("k", int.clone()), ("v", text.clone()), ("w", int.clone())];
         table("u", &columns, &["1|1|one|5", "2|2|two|15", "3|2|deux|NULL", "4|4|four|25", "5|NULL|none|10"]);
-        table("w", &[("k", int.clone()), ("z", ScalarType::NUMERIC)], &["1|0.5", "2|NULL", "3|7.25", "NULL|1"]);
+        table(
+            "w",
+            &[("k", int.clone()), ("z", ScalarType::NUMERIC)],
+            &["1|0.5", "2|NULL", "3|7.25", "NULL|1"],
+        );
         table("e", &[("id", int.clone()), ("k", int.clone())], &[]);
         let columns = [
             ("id", int),
