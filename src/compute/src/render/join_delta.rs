@@ -2,7 +2,8 @@
 //!
 //! Each output update stems from one update of each input. It is produced by the path of the input whose update is last in the
 //! total order of (time, path's position): a path sees updates of the sources of earlier paths up to and at the time of its
-//! own update, those of later paths only before it. That time travels with the row along the path ([`Timed`]), apart from the
+//! own update, those of later paths only before it. So the rows that are there at the beginning, at the as-of, are the last
+//! path's business alone: the others leave them out at once. The time travels with the row along the path ([`Timed`]), apart from the
 //! time of the row, which grows with what it meets.
 
 use differential_dataflow::AsCollection;
@@ -31,13 +32,13 @@ pub(crate) fn render<'scope, T: RenderTime>(
     inputs: Vec<Bundle<'scope, T>>,
     input_arities: &[usize],
     paths: &[JoinPath],
-    until: Timestamp,
+    (as_of, until): (Timestamp, Timestamp),
 ) -> Collection<'scope, T> {
     let mut oks = Vec::new();
     let mut errs: Vec<_> = inputs.iter().map(|i| i.errs.clone()).collect();
     for (at, path) in paths.iter().enumerate() {
         let later: Vec<usize> = paths[at + 1..].iter().map(|p| p.source).collect();
-        let (path_oks, path_errs) = render_path(&inputs, input_arities, path, &later, until);
+        let (path_oks, path_errs) = render_path(&inputs, input_arities, path, &later, (as_of, until));
         oks.push(path_oks.map(|(row, _)| row));
         errs.extend(path_errs);
     }
@@ -51,9 +52,12 @@ fn render_path<'scope, T: RenderTime>(
     input_arities: &[usize],
     path: &JoinPath,
     later: &[usize],
-    until: Timestamp,
+    (as_of, until): (Timestamp, Timestamp),
 ) -> (Stream<'scope, T>, Vec<Errs<'scope, T>>) {
-    let (mut stream, first) = start(&inputs[path.source], input_arities[path.source], path, until);
+    let (mut stream, first) = {
+        let beginning = (!later.is_empty()).then(|| T::to_inner(as_of));
+        start(&inputs[path.source], input_arities[path.source], path, beginning, until)
+    };
     let mut errs = vec![first];
     for stage in &path.stages {
         let (keyed, key_errs) = key_stream(stream, stage);
@@ -71,11 +75,12 @@ fn render_path<'scope, T: RenderTime>(
     (stream, errs)
 }
 
-/// The source's updates with their times.
+/// The source's updates with their times, without those at the time `without`.
 fn start<'scope, T: RenderTime>(
     source: &Bundle<'scope, T>,
     arity: usize,
     path: &JoinPath,
+    without: Option<T>,
     until: Timestamp,
 ) -> (Stream<'scope, T>, Errs<'scope, T>) {
     let initial = RowMfp::new(&path.initial, until);
@@ -84,6 +89,9 @@ fn start<'scope, T: RenderTime>(
             source.collection().oks,
             "DeltaStart",
             Box::new(move |row, time: T, diff, oks, errs| {
+                if without.as_ref() == Some(&time) {
+                    return;
+                }
                 let mut rows = Vec::new();
                 initial.apply_row(row, time.clone(), diff, &mut rows, errs);
                 oks.extend(rows.into_iter().map(|(row, at, diff)| ((row, time.clone()), at, diff)));
@@ -99,6 +107,9 @@ fn start<'scope, T: RenderTime>(
               diff: Diff,
               oks: &mut Vec<(Timed<T>, T, Diff)>,
               errs: &mut Vec<_>| {
+            if without.as_ref() == Some(time) {
+                return;
+            }
             initial.apply_pair(key, val, &positions, time.clone(), diff, &mut rows, errs);
             oks.extend(rows.drain(..).map(|(row, at, diff)| ((row, time.clone()), at, diff)));
         },

@@ -106,7 +106,8 @@ impl<'scope, T: RenderTime> Context<'scope, T> {
                         join_linear::render(inputs, input_arities, path, self.until).into()
                     }
                     JoinPlan::Delta(paths) => {
-                        join_delta::render(self.scope, inputs, input_arities, paths, self.until).into()
+                        let times = (self.as_of, self.until);
+                        join_delta::render(self.scope, inputs, input_arities, paths, times).into()
                     }
                 }
             }

@@ -24,6 +24,8 @@ pub(crate) mod type_info;
 
 use hw_repr::{Datum, RowArena};
 
+pub(crate) use string::like::is_sound_pattern as is_sound_like_pattern;
+
 use crate::error::EvalError;
 use crate::func::{Registry, Role};
 

@@ -48,7 +48,7 @@ impl MirScalarExpr {
     pub fn could_error(&self) -> bool {
         let own = match self {
             MirScalarExpr::Literal(Err(_), _) => true,
-            MirScalarExpr::Call { func, .. } => func.def().could_error,
+            MirScalarExpr::Call { func, args } => func.def().could_error && !has_sound_pattern(func, args),
             _ => false,
         };
         own || self.children().iter().any(|c| c.could_error())
@@ -91,6 +91,13 @@ impl MirScalarExpr {
             _ => None,
         }
     }
+}
+
+/// Whether the call is a LIKE with a literal pattern that can be read: it fails for no text.
+fn has_sound_pattern(func: &Func, args: &[MirScalarExpr]) -> bool {
+    let like = matches!(func.def().name, "~~" | "!~~" | "~~*" | "!~~*");
+    like && matches!(args.get(1).and_then(MirScalarExpr::as_literal),
+        Some(Datum::String(pattern)) if crate::functions::is_sound_like_pattern(pattern))
 }
 
 /// Evaluates an expression without columns or context functions.
@@ -192,6 +199,9 @@ fn reduce_comparison(
     if x.is_literal() && !y.is_literal() {
         return comparison(swapped(role)?, vec![types[1].clone(), types[0].clone()], y.clone(), x.clone());
     }
+    if let Some(simpler) = date_and_timestamp(role, x, y) {
+        return Some(simpler);
+    }
     if !matches!(role, Role::Eq | Role::NotEq) {
         return None;
     }
@@ -206,6 +216,28 @@ fn reduce_comparison(
         return comparison(role, vec![typ.clone(), typ], a[0].clone(), b[0].clone());
     }
     unwrap_injective(role, x, y)
+}
+
+/// A date compared with a literal timestamp (`d < date '1994-01-01' + interval '1 year'`) becomes a comparison of dates, which
+/// fails for no date.
+fn date_and_timestamp(role: Role, x: &MirScalarExpr, y: &MirScalarExpr) -> Option<MirScalarExpr> {
+    let MirScalarExpr::Call { func, args } = x else { return None };
+    let ([inner], Some(Datum::Timestamp(time))) = (args.as_slice(), y.as_literal()) else { return None };
+    let from_date = func.types().args.first() == Some(&ScalarType::Date);
+    if !from_date || !matches!(func.def().kind, FuncKind::Cast(_)) {
+        return None;
+    }
+    let day = time.date();
+    let midnight = day.to_timestamp().is_ok_and(|start| start == time);
+    let role = match (role, midnight) {
+        (role, true) => role,
+        (Role::Lt, false) => Role::Le,
+        (Role::Ge, false) => Role::Gt,
+        (Role::Le | Role::Gt, false) => role,
+        _ => return None,
+    };
+    let literal = MirScalarExpr::literal(Datum::Date(day), ScalarType::Date);
+    comparison(role, vec![ScalarType::Date, ScalarType::Date], inner.clone(), literal)
 }
 
 /// `cast(x) = literal` becomes `x = literal` of the type of `x`, when the literal has a value there.
@@ -259,7 +291,8 @@ fn reduce_junction(
     let contradiction = out.iter().any(|e| {
         let negation = e.clone().not();
         let negation = reduce_not(e).unwrap_or(negation);
-        out.contains(&negation) && !e.could_error() && !e.typ(input).nullable && !is_volatile(e)
+        // They are sorted.
+        out.binary_search(&negation).is_ok() && !e.could_error() && !e.typ(input).nullable && !is_volatile(e)
     });
     if contradiction {
         return Some(if and { MirScalarExpr::literal_false() } else { MirScalarExpr::literal_true() });

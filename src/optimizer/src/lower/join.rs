@@ -9,16 +9,16 @@
 
 use std::collections::BTreeSet;
 
-use hw_expr::func::{Func, Role};
+use hw_expr::func::Func;
 use hw_expr::{JoinImplementation, MapFilterProject, MirRelationExpr, MirScalarExpr};
 use hw_plan::Lir;
 use hw_plan::lir::{JoinPath, JoinPlan, JoinStage, Key};
-use hw_plan::temporal::MfpPlan;
 use hw_repr::{ColumnType, Row};
 
 use super::mfp::{demand, permute_input};
 use super::{Lowered, Lowerer};
 use crate::error::OptimizerError;
+use crate::transform::join_implementation::strength;
 
 /// The inputs' columns side by side.
 struct Shape {
@@ -194,7 +194,7 @@ impl Lowerer<'_> {
             self.note_use(&inputs[source], &key);
             path.source_key = Some(key);
         }
-        paths.sort_by_key(|path| restriction(&path.initial));
+        paths.sort_by_key(|path| strength(path.initial.mfp.predicates.iter().map(|(_, p)| p)));
         Ok(join(inputs, shape, JoinPlan::Delta(paths), arity))
     }
 
@@ -242,14 +242,6 @@ impl Lowerer<'_> {
 fn join(inputs: Vec<Lowered>, shape: &Shape, plan: JoinPlan, arity: usize) -> Lowered {
     let inputs = inputs.into_iter().map(|l| l.plan).collect();
     Lowered::collection(Lir::Join { inputs, input_arities: shape.arities.clone(), plan }, arity)
-}
-
-/// How much predicates restrict a path's source: 2 for an equality with a literal, 1 for any.
-fn restriction(initial: &MfpPlan) -> u8 {
-    let predicates = || initial.mfp.predicates.iter().map(|(_, p)| p);
-    let equal = predicates()
-        .any(|p| p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal()));
-    if equal { 2 } else { u8::from(predicates().any(|p| !matches!(p, MirScalarExpr::Not(_)))) }
 }
 
 /// For a given key of an input, the expressions over `have` that it is looked up by.

@@ -353,8 +353,7 @@ impl<'a> Planner<'a> {
         let orders: Vec<(Order, Vec<Score>)> = (0..starts).map(|s| self.order_from(s)).collect();
         let quality = |start: usize| {
             let steps = &orders[start].1;
-            let mut worst_first: Vec<_> =
-                steps.iter().map(|s| (s.connected, s.unique, s.arranged)).collect();
+            let mut worst_first: Vec<_> = steps.iter().map(|s| (s.connected, s.unique, s.arranged)).collect();
             worst_first.sort();
             // What a literal picks out is small, and so is what it is joined with next.
             let connected = worst_first.first().is_none_or(|s| s.0);
@@ -396,16 +395,27 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// How much a plan is restricted by predicates: 2 for an equality with a literal, 1 for any.
+/// How much predicates restrict: 2 if equalities with literals pick rows out, 1 if there are any.
+pub(crate) fn strength<'a>(mut predicates: impl Iterator<Item = &'a MirScalarExpr> + Clone) -> u8 {
+    if predicates.clone().any(picks) {
+        return 2;
+    }
+    u8::from(predicates.any(|p| !matches!(p, MirScalarExpr::Not(_))))
+}
+
+/// Whether only rows pass in which something equals a literal.
+fn picks(p: &MirScalarExpr) -> bool {
+    match p {
+        MirScalarExpr::And(all) => all.iter().any(picks),
+        MirScalarExpr::Or(any) => any.iter().all(picks),
+        p => p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal()),
+    }
+}
+
+/// How much a plan is restricted by predicates, see [`strength`].
 fn restriction(e: &MirRelationExpr) -> u8 {
     match e {
-        MirRelationExpr::Filter { input, predicates } => {
-            let literal = predicates
-                .iter()
-                .any(|p| p.role() == Some(Role::Eq) && p.children().iter().any(|c| c.is_literal()));
-            let real = predicates.iter().any(|p| !matches!(p, MirScalarExpr::Not(_)));
-            restriction(input).max(if literal { 2 } else { u8::from(real) })
-        }
+        MirRelationExpr::Filter { input, predicates } => restriction(input).max(strength(predicates.iter())),
         MirRelationExpr::Map { input, .. }
         | MirRelationExpr::Project { input, .. }
         | MirRelationExpr::Reduce { input, .. }

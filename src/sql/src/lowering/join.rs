@@ -17,14 +17,14 @@ use super::{Lowerer, Outer, join_on_keys};
 use crate::error::PlanError;
 
 /// A lowered side of a join.
-struct Side {
-    rel: MirRelationExpr,
+pub(super) struct Side {
+    pub(super) rel: MirRelationExpr,
     /// How many columns it has.
-    arity: usize,
+    pub(super) arity: usize,
 }
 
 /// An equality between the sides: an expression over the left's columns and one over the right's.
-type KeyPair = (MirScalarExpr, MirScalarExpr);
+pub(super) type KeyPair = (MirScalarExpr, MirScalarExpr);
 
 impl Lowerer {
     pub(super) fn join(
@@ -201,7 +201,7 @@ fn without(side: &Side, matched: MirRelationExpr) -> MirRelationExpr {
 }
 
 /// The distinct values of a side's first columns and of expressions over it, without those that have a NULL.
-fn key_values(rel: MirRelationExpr, keys: usize, exprs: Vec<MirScalarExpr>) -> MirRelationExpr {
+pub(super) fn key_values(rel: MirRelationExpr, keys: usize, exprs: Vec<MirScalarExpr>) -> MirRelationExpr {
     let arity = rel.arity();
     let not_null = (0..exprs.len()).map(|i| MirScalarExpr::Column(arity + i).is_null().not()).collect();
     let width = exprs.len();
@@ -210,7 +210,7 @@ fn key_values(rel: MirRelationExpr, keys: usize, exprs: Vec<MirScalarExpr>) -> M
 }
 
 /// The side's rows whose key is not among `partners`.
-fn without_partners(
+pub(super) fn without_partners(
     side: &Side,
     keys: &[usize],
     exprs: &[MirScalarExpr],
@@ -275,7 +275,7 @@ fn equi_condition(
 }
 
 /// Expressions whose bytes are equal when their values are.
-fn comparable((a, b): KeyPair, types: &[ColumnType]) -> KeyPair {
+pub(super) fn comparable((a, b): KeyPair, types: &[ColumnType]) -> KeyPair {
     let (ta, tb) = (a.typ(types).scalar_type, b.typ(types).scalar_type);
     let force = ta != tb || !is_canonical(&ta);
     (canonical_key(a, &ta, force), canonical_key(b, &tb, force))

@@ -23,6 +23,7 @@
 //! Subqueries under CASE and COALESCE are computed for all rows, also those for which they are not needed.
 
 mod join;
+mod membership;
 mod relation;
 mod scalar;
 mod simplify;

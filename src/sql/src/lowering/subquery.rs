@@ -70,6 +70,9 @@ impl Lowerer {
         rel: &mut MirRelationExpr,
         cx: &Cx,
     ) -> Result<(), PlanError> {
+        if let Some(members) = self.membership(sub, cx) {
+            return self.keep_members(members, keep, rel, cx);
+        }
         self.branch(sub, rel, cx, |_, outer, rows| {
             let found = rows.project((0..outer.arity).collect()).distinct();
             Ok(match keep {

@@ -15,6 +15,7 @@
 //! | `substring(s SIMILAR p ESCAPE e)` | `substring(s, p, e)` | |
 //! | `TABLE name` where a query stands | `SELECT * FROM name` | |
 //! | `VARIADIC` of an argument | a name of the argument, [`super::VARIADIC`] | |
+//! | `schema.keyword(`, such as `pg_catalog.current_user(` | the keyword as a quoted name | |
 //! | `FETCH FIRST (expression) ROWS ONLY` | `LIMIT (expression)` | |
 
 use hw_expr::relation::LetRecLimit;
@@ -182,6 +183,7 @@ impl<'a> Rewriter<'a> {
                     self.plain_word();
                     continue;
                 }
+                Some(_) if self.qualified_call() => continue,
                 Some(w) if self.substring(w) => continue,
                 Some("select") => {
                     let position = self.position(0);
@@ -195,6 +197,19 @@ impl<'a> Rewriter<'a> {
             self.after_fetch()?;
         }
         Ok((self.out, self.ext))
+    }
+
+    /// A function's name after its schema is only a name, whatever it means by itself.
+    fn qualified_call(&mut self) -> bool {
+        let after_period = self.at > 0 && self.tokens[self.at - 1].token == Token::Period;
+        let Token::Word(word) = &self.tokens[self.at].token else { return false };
+        if !after_period || word.keyword == Keyword::NoKeyword || !self.is(1, &Token::LParen) {
+            return false;
+        }
+        let name = Word { value: word.value.clone(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        self.out.push(TokenWithSpan { token: Token::Word(name), span: self.tokens[self.at].span });
+        self.at += 1;
+        true
     }
 
     /// Copies a token.

@@ -36,6 +36,11 @@ fn elements(pattern: &str) -> Vec<Element> {
     out
 }
 
+/// Whether the pattern fails for no text.
+pub(crate) fn is_sound_pattern(pattern: &str) -> bool {
+    !elements(pattern).contains(&Element::Dangling)
+}
+
 /// Whether the text matches the pattern, whose escape character is the backslash. Time is the product of the lengths at
 /// worst.
 pub(crate) fn like(s: &str, pattern: &str) -> Result<bool, EvalError> {
