@@ -14,12 +14,12 @@ use hw_sql::{ItemKind, PlanError};
 use uuid::Uuid;
 
 use crate::builtin;
+use crate::consistency::Numbers;
 use crate::durable::{Changes, DurableCatalog, Kind};
 use crate::error::CatalogError;
 use crate::pack::pack_object;
 use crate::proto;
 use crate::secrets::SecretBox;
-use crate::session::SessionCatalog;
 use crate::sizes::ReplicaSizes;
 use crate::state::{CatalogState, Database, Role, Schema, is_part_of};
 use crate::transaction::Transaction;
@@ -157,6 +157,38 @@ pub enum Op {
     ForgetShards(Vec<Uuid>),
 }
 
+/// A transaction of several statements. Nobody but its session sees what it has done, and nothing of it is durable, until
+/// [`Catalog::commit`]; dropping it takes everything back.
+#[derive(Debug)]
+pub struct OpenTransaction {
+    ops: Vec<Op>,
+    numbers: Vec<u64>,
+    /// The catalog when the last steps were added.
+    base: Arc<CatalogState>,
+    /// The same with all steps.
+    state: Arc<CatalogState>,
+}
+
+impl OpenTransaction {
+    /// The catalog as the transaction sees it.
+    pub fn state(&self) -> Arc<CatalogState> {
+        Arc::clone(&self.state)
+    }
+
+    /// Its steps.
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// The value that it gives a secret, if it gives it one.
+    pub fn secret(&self, id: GlobalId) -> Option<&[u8]> {
+        self.ops.iter().rev().find_map(|op| match op {
+            Op::SetSecret { id: of, value } if *of == id => Some(value.0.as_slice()),
+            _ => None,
+        })
+    }
+}
+
 /// The catalog.
 #[derive(Debug)]
 pub struct Catalog {
@@ -190,15 +222,9 @@ impl Catalog {
         Arc::clone(&self.state)
     }
 
-    /// The catalog as a session sees it.
-    pub fn for_session(&self, conn_id: u32) -> SessionCatalog {
-        SessionCatalog { state: self.state(), conn_id }
-    }
-
     /// The temporary items of a session.
     pub fn temporary_items(&self, conn_id: u32) -> Vec<GlobalId> {
-        let range = (conn_id, String::new())..(conn_id.saturating_add(1), String::new());
-        self.state.temporary.range(range).map(|(_, id)| *id).collect()
+        self.state.temporary_items(conn_id)
     }
 
     /// The environment's epoch.
@@ -236,18 +262,53 @@ impl Catalog {
     /// # Errors
     /// Name collisions, unknown objects; nothing has changed then. `Fenced` when another server has taken over.
     pub async fn transact(&mut self, ops: Vec<Op>) -> Result<Vec<BuiltinUpdate>, CatalogError> {
-        let mut tx = Transaction {
-            state: (*self.state).clone(),
-            counters: self.counters.clone(),
-            changes: Changes::default(),
-            touched: BTreeSet::new(),
-            secrets: Vec::new(),
-            forgotten_secrets: Vec::new(),
-        };
-        tx.state.revision += 1;
+        self.carry_out(ops, Numbers::default()).await
+    }
+
+    /// Begins a transaction of several statements.
+    pub fn begin(&self) -> OpenTransaction {
+        OpenTransaction { ops: vec![], numbers: vec![], base: self.state(), state: self.state() }
+    }
+
+    /// Adds steps to a transaction: all of them or, if one fails, none. The transaction's steps see each other and what other sessions
+    /// have committed meanwhile.
+    ///
+    /// # Errors
+    /// As [`Catalog::transact`]; 40001 or 2BP01 when what others have committed meanwhile does not go together with it.
+    pub fn extend(&mut self, open: &mut OpenTransaction, ops: Vec<Op>) -> Result<(), CatalogError> {
+        if !Arc::ptr_eq(&open.base, &self.state) {
+            let mut tx = Transaction::new(&self.state, &self.counters, Numbers::again(open.numbers.clone()));
+            open.ops.iter().cloned().try_for_each(|op| tx.apply(op))?;
+            tx.check()?;
+            open.base = self.state();
+            open.state = Arc::new(tx.state);
+        }
+        let mut tx = Transaction::new(&open.state, &self.counters, Numbers::default());
+        ops.iter().cloned().try_for_each(|op| tx.apply(op))?;
+        tx.check()?;
+        // Ids that have been given out stay so, also if the transaction is never committed.
+        self.counters = tx.counters;
+        open.numbers.extend(tx.numbers.taken());
+        open.ops.extend(ops);
+        open.state = Arc::new(tx.state);
+        Ok(())
+    }
+
+    /// Carries out all steps of a transaction or none, as [`Catalog::transact`] does.
+    pub async fn commit(&mut self, open: OpenTransaction) -> Result<Vec<BuiltinUpdate>, CatalogError> {
+        self.carry_out(open.ops, Numbers::again(open.numbers)).await
+    }
+
+    async fn carry_out(
+        &mut self,
+        ops: Vec<Op>,
+        numbers: Numbers,
+    ) -> Result<Vec<BuiltinUpdate>, CatalogError> {
+        let mut tx = Transaction::new(&self.state, &self.counters, numbers);
         for op in ops {
             self.apply(&mut tx, op)?;
         }
+        tx.check()?;
         tx.changes.counters(&tx.counters);
         self.durable.write(tx.changes).await?;
         let old = std::mem::replace(&mut self.state, Arc::new(tx.state));

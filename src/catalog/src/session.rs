@@ -15,6 +15,13 @@ pub struct SessionCatalog {
     pub(crate) conn_id: u32,
 }
 
+impl SessionCatalog {
+    /// A state as the session with that number sees it.
+    pub fn new(state: Arc<CatalogState>, conn_id: u32) -> Self {
+        SessionCatalog { state, conn_id }
+    }
+}
+
 impl hw_sql::Catalog for SessionCatalog {
     fn database(&self, name: &str) -> Option<DatabaseId> {
         self.state.database(name)

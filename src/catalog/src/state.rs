@@ -81,6 +81,12 @@ impl CatalogState {
         self.dropped_shards.iter().copied().collect()
     }
 
+    /// The temporary items of a session.
+    pub fn temporary_items(&self, conn_id: u32) -> Vec<GlobalId> {
+        let range = (conn_id, String::new())..(conn_id.saturating_add(1), String::new());
+        self.temporary.range(range).map(|(_, id)| *id).collect()
+    }
+
     /// How many timely workers a size has.
     pub fn workers_of_size(&self, size: &str) -> Option<usize> {
         self.sizes.0.get(size).map(|s| s.workers)

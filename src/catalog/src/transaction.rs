@@ -1,4 +1,7 @@
 //! The steps of a transaction: what each checks, changes in the state, and writes.
+//!
+//! Invariants: what a transaction leaves refers to nothing that is not there (see `consistency`). Nothing of a session's
+//! temporary items is written but the shards that go when they do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,9 +9,10 @@ use std::sync::Arc;
 use hw_repr::{ClusterId, DatabaseId, GlobalId, ReplicaId, RoleId, SchemaId};
 use hw_sql::ItemKind;
 use hw_sql::catalog::{ClusterInfo, ItemInfo};
-use hw_sql::plan::ObjectId;
+use hw_sql::plan::{ItemDefinition, ObjectId};
 use uuid::Uuid;
 
+use crate::consistency::{Dropped, Numbers};
 use crate::durable::{Changes, Kind};
 use crate::error::CatalogError;
 use crate::ops::{Op, comment_key, insert_item};
@@ -38,11 +42,14 @@ fn remove_item(state: &mut CatalogState, id: GlobalId) -> Option<Arc<ItemInfo>> 
 pub(crate) struct Transaction {
     pub(crate) state: CatalogState,
     pub(crate) counters: proto::Counters,
+    pub(crate) numbers: Numbers,
     pub(crate) changes: Changes,
     /// Objects whose rows in system relations may change.
     pub(crate) touched: BTreeSet<ObjectId>,
     pub(crate) secrets: Vec<(GlobalId, proto::Secret)>,
     pub(crate) forgotten_secrets: Vec<GlobalId>,
+    pub(crate) created: Vec<GlobalId>,
+    pub(crate) dropped: Vec<Dropped>,
 }
 
 fn exists(sqlstate: &'static str, what: impl std::fmt::Display, name: &str) -> CatalogError {
@@ -54,9 +61,33 @@ fn missing(what: ObjectId) -> CatalogError {
 }
 
 impl Transaction {
+    /// A transaction of nothing yet on top of a state.
+    pub(crate) fn new(state: &CatalogState, counters: &proto::Counters, numbers: Numbers) -> Self {
+        let mut state = state.clone();
+        state.revision += 1;
+        Transaction {
+            state,
+            counters: counters.clone(),
+            numbers,
+            changes: Changes::default(),
+            touched: BTreeSet::new(),
+            secrets: Vec::new(),
+            forgotten_secrets: Vec::new(),
+            created: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
     fn oid(&mut self) -> u32 {
-        self.counters.oid += 1;
-        self.counters.oid
+        let mut counter = u64::from(self.counters.oid);
+        let oid = self.numbers.take(&mut counter);
+        self.counters.oid = counter as u32;
+        oid as u32
+    }
+
+    /// The session to which a temporary item belongs.
+    fn session_of(&self, id: GlobalId) -> Option<u32> {
+        self.state.temporary.iter().find(|(_, i)| **i == id).map(|((conn, _), _)| *conn)
     }
 
     /// Carries out one step.
@@ -143,8 +174,7 @@ impl Transaction {
         if self.state.databases.values().any(|d| d.name == name) {
             return Err(exists("42P04", "database", &name));
         }
-        self.counters.database += 1;
-        let id = DatabaseId::User(self.counters.database);
+        let id = DatabaseId::User(self.numbers.take(&mut self.counters.database));
         let oid = self.oid();
         self.state.databases.insert(id, Arc::new(Database { name, owner, oid }));
         self.write_database(id);
@@ -163,8 +193,10 @@ impl Transaction {
         if name.starts_with("mz_") || name.starts_with("pg_") {
             return Err(CatalogError::user("42939", format!("unacceptable schema name '{name}'")));
         }
-        self.counters.schema += 1;
-        let id = SchemaId::User(self.counters.schema);
+        if !self.state.databases.contains_key(&database) {
+            return Err(missing(ObjectId::Database(database)));
+        }
+        let id = SchemaId::User(self.numbers.take(&mut self.counters.schema));
         let oid = self.oid();
         let (items, types) = (BTreeMap::new(), BTreeMap::new());
         let schema = Schema { database: Some(database), name, owner, oid, items, types };
@@ -180,8 +212,7 @@ impl Transaction {
         if name.starts_with("mz_") || name.starts_with("pg_") || name == "public" {
             return Err(CatalogError::user("42939", format!("role name \"{name}\" is reserved")));
         }
-        self.counters.role += 1;
-        let id = RoleId::User(self.counters.role);
+        let id = RoleId::User(self.numbers.take(&mut self.counters.role));
         let oid = self.oid();
         let durable = proto::Role { name: name.clone(), options: options.clone().into_iter().collect(), oid };
         self.changes.put(Kind::Role, id, &durable);
@@ -217,14 +248,17 @@ impl Transaction {
         }
         if let Some(conn) = temporary {
             self.state.temporary.insert((conn, name), id);
+            // Should the server die before the session ends, the next start finds what is to be cleared away.
+            if let Some(shard) = shard {
+                self.changes.put(Kind::Dropped, shard, &proto::DroppedShard {});
+            }
         }
+        self.created.push(id);
         self.state.shards.extend(shard.map(|s| (id, s)));
         self.touched.insert(ObjectId::Item(id));
         self.touched.extend(info.uses.iter().map(|u| ObjectId::Item(*u)));
         insert_item(&mut self.state, info);
-        if temporary.is_none() {
-            self.write_item(id);
-        }
+        self.write_item(id);
         Ok(())
     }
 
@@ -246,6 +280,7 @@ impl Transaction {
             ObjectId::Item(id) => {
                 let Some(info) = remove_item(&mut self.state, id) else { return Ok(()) };
                 self.touched.extend(info.uses.iter().map(|u| ObjectId::Item(*u)));
+                self.dropped.push(Dropped::Item(Arc::clone(&info)));
                 self.changes.delete(Kind::Item, id);
                 if info.kind() == ItemKind::Secret {
                     self.changes.delete(Kind::Secret, id);
@@ -257,15 +292,22 @@ impl Transaction {
                 }
             }
             ObjectId::Database(id) => {
-                self.state.databases.remove(&id);
+                let found = self.state.databases.remove(&id);
+                self.dropped.extend(found.map(|d| Dropped::Database(id, d.name.clone())));
                 self.changes.delete(Kind::Database, id);
             }
             ObjectId::Schema(id) => {
-                self.state.schemas.remove(&id);
+                let found = self.state.schemas.remove(&id);
+                self.dropped.extend(found.map(|s| Dropped::Schema(id, s.name.clone())));
                 self.changes.delete(Kind::Schema, id);
             }
             ObjectId::Cluster(id) => {
+                let Some(info) = self.state.clusters.get(&id).cloned() else { return Ok(()) };
+                for (replica, _, _) in &info.replicas {
+                    self.drop_object(ObjectId::Replica(id, *replica))?;
+                }
                 self.state.clusters.remove(&id);
+                self.dropped.push(Dropped::Cluster(id, info.name.clone()));
                 self.changes.delete(Kind::Cluster, id);
             }
             ObjectId::Replica(cluster, id) => {
@@ -308,13 +350,18 @@ impl Transaction {
             ObjectId::Item(id) => {
                 let info = self.state.items.get(&id).cloned().ok_or_else(|| missing(object))?;
                 let schema = self.state.schemas.get(&info.schema_id).ok_or_else(|| missing(object))?;
-                if schema.items.contains_key(&to) || schema.types.contains_key(&to) {
+                let session = self.session_of(id);
+                let taken = match session {
+                    Some(conn) => self.state.temporary.contains_key(&(conn, to.clone())),
+                    None => schema.items.contains_key(&to) || schema.types.contains_key(&to),
+                };
+                if taken {
                     return Err(exists("42P07", "relation", &to));
                 }
                 let mut info = (*info).clone();
                 remove_item(&mut self.state, id);
                 info.name.item = to;
-                self.reinsert(info);
+                self.reinsert(info, session);
                 self.write_item(id);
             }
             ObjectId::Database(id) => {
@@ -350,8 +397,11 @@ impl Transaction {
     }
 
     /// Puts back an item that was removed to be changed; what uses it still does.
-    fn reinsert(&mut self, info: ItemInfo) {
+    fn reinsert(&mut self, info: ItemInfo, session: Option<u32>) {
         let (id, used_by) = (info.id, info.used_by.clone());
+        if let Some(conn) = session {
+            self.state.temporary.insert((conn, info.name.item.clone()), id);
+        }
         self.touched.extend(used_by.iter().map(|u| ObjectId::Item(*u)));
         insert_item(&mut self.state, info);
         if let Some(item) = self.state.items.get_mut(&id) {
@@ -376,33 +426,54 @@ impl Transaction {
 
     fn swap(&mut self, a: ObjectId, b: ObjectId) -> Result<(), CatalogError> {
         let name_of = |s: &CatalogState, o: ObjectId| match o {
+            ObjectId::Item(id) => s.items.get(&id).map(|x| x.name.item.clone()),
             ObjectId::Schema(id) => s.schemas.get(&id).map(|x| x.name.clone()),
             ObjectId::Cluster(id) => s.clusters.get(&id).map(|x| x.name.clone()),
             _ => None,
         };
         let (Some(name_a), Some(name_b)) = (name_of(&self.state, a), name_of(&self.state, b)) else {
-            return Err(CatalogError::user("0A000", "only schemas and clusters can be swapped"));
+            return Err(CatalogError::user("0A000", "only items, schemas and clusters can be swapped"));
         };
+        if a == b {
+            return Ok(());
+        }
         self.rename(a, format!("hw_swap_{}", Uuid::new_v4().simple()))?;
         self.rename(b, name_a)?;
         self.rename(a, name_b)
     }
 
+    /// Moves an item, and its indexes with it.
     fn set_schema(&mut self, id: GlobalId, schema: SchemaId) -> Result<(), CatalogError> {
         let object = ObjectId::Item(id);
         let info = self.state.items.get(&id).cloned().ok_or_else(|| missing(object))?;
-        let target = self.state.schemas.get(&schema).ok_or_else(|| missing(ObjectId::Schema(schema)))?;
-        if target.items.contains_key(&info.name.item) {
-            return Err(exists("42P07", "relation", &info.name.item));
+        if self.session_of(id).is_some() {
+            let message = "cannot move objects into or out of temporary schemas";
+            return Err(CatalogError::user("0A000", message));
         }
-        let mut info = (*info).clone();
+        if info.schema_id == schema {
+            return Ok(());
+        }
+        let target = self.state.schemas.get(&schema).ok_or_else(|| missing(ObjectId::Schema(schema)))?;
+        let is_type = info.kind() == ItemKind::Type;
+        if if is_type { &target.types } else { &target.items }.contains_key(&info.name.item) {
+            return Err(exists(
+                if is_type { "42710" } else { "42P07" },
+                if is_type { "type" } else { "relation" },
+                &info.name.item,
+            ));
+        }
+        let mut moved = (*info).clone();
         remove_item(&mut self.state, id);
-        info.schema_id = schema;
-        info.name = self.state.full_name(schema, &info.name.item);
-        self.reinsert(info);
+        moved.schema_id = schema;
+        moved.name = self.state.full_name(schema, &info.name.item);
+        self.reinsert(moved, None);
         self.touched.insert(object);
         self.write_item(id);
-        Ok(())
+        let is_index_on =
+            |user: &ItemInfo| matches!(&user.definition, ItemDefinition::Index(i) if i.on == id);
+        let users = info.used_by.iter().filter(|u| self.state.items.get(u).is_some_and(|i| is_index_on(i)));
+        let indexes: Vec<GlobalId> = users.copied().collect();
+        indexes.into_iter().try_for_each(|index| self.set_schema(index, schema))
     }
 
     fn set_owner(&mut self, object: ObjectId, role: RoleId) -> Result<(), CatalogError> {
@@ -459,9 +530,13 @@ impl Transaction {
     fn comment(&mut self, object: ObjectId, column: Option<usize>, text: Option<String>) {
         self.touched.insert(object);
         let key = (object, column);
+        let temporary = matches!(object, ObjectId::Item(id) if self.session_of(id).is_some());
         match text {
             Some(text) => {
-                self.changes.put(Kind::Comment, comment_key(&key), &proto::Comment { text: text.clone() });
+                if !temporary {
+                    let message = proto::Comment { text: text.clone() };
+                    self.changes.put(Kind::Comment, comment_key(&key), &message);
+                }
                 self.state.comments.insert(key, text);
             }
             None => {
@@ -518,6 +593,9 @@ impl Transaction {
     }
 
     fn write_item(&mut self, id: GlobalId) {
+        if self.session_of(id).is_some() {
+            return;
+        }
         if let Some(i) = self.state.items.get(&id) {
             let message = proto::Item {
                 schema: i.schema_id.to_string(),

@@ -11,7 +11,7 @@ use hw_base::clock::NowFn;
 use hw_catalog::{Catalog, CatalogConfig, CatalogError, ItemPlanner, Op, ReplicaSizes};
 use hw_expr::HirRelationExpr;
 use hw_persist::{KvOp, KvStore};
-use hw_repr::{ClusterId, GlobalId, RelationDesc, RoleId};
+use hw_repr::{ClusterId, GlobalId, RelationDesc, RoleId, SchemaId};
 use hw_sql::plan::{ItemDefinition, ObjectId, SecretValue};
 use hw_sql::{Catalog as _, PlanError};
 
@@ -163,6 +163,125 @@ async fn drops_name_what_is_in_the_way() {
     assert_eq!(all.last(), Some(&schema));
     catalog.transact(vec![Op::DropObjects(all)]).await.unwrap();
     assert!(catalog.state().schema(Some(database), "public").is_none());
+}
+
+/// A secret that refers to others.
+fn secret(id: GlobalId, schema: SchemaId, name: &str, uses: &[GlobalId]) -> Op {
+    Op::CreateItem {
+        id,
+        schema,
+        name: name.into(),
+        create_sql: "CREATE SECRET".into(),
+        definition: ItemDefinition::Secret,
+        uses: uses.iter().copied().collect(),
+        owner: OWNER,
+        temporary: None,
+        shard: None,
+    }
+}
+
+#[tokio::test]
+async fn open_transactions_are_seen_when_they_commit() {
+    let (kv, dir) = (KvStore::memory(), tempfile::tempdir().unwrap());
+    let mut catalog = open(&kv, dir.path()).await.unwrap();
+    let database = catalog.state().database("materialize").unwrap();
+    let mut one = catalog.begin();
+    let schema_op = |name: &str| Op::CreateSchema { database, name: name.into(), owner: OWNER };
+    catalog.extend(&mut one, vec![schema_op("a")]).unwrap();
+    let a = one.state().schema(Some(database), "a").unwrap();
+    // Another transaction commits between its steps; a step that fails leaves the ones before.
+    catalog.transact(vec![schema_op("b")]).await.unwrap();
+    assert_eq!(
+        catalog.extend(&mut one, vec![schema_op("c"), schema_op("b")]).unwrap_err().sqlstate(),
+        "42P06"
+    );
+    let id = catalog.allocate_user_id();
+    catalog.extend(&mut one, vec![secret(id, a, "s", &[])]).unwrap();
+    let seen = one.state();
+    assert_eq!(seen.item_by_name(a, "s").unwrap().id, id);
+    assert!(seen.schema(Some(database), "b").is_some() && seen.schema(Some(database), "c").is_none());
+    assert!(catalog.state().item(id).is_none());
+    catalog.transact(vec![schema_op("d")]).await.unwrap();
+    let oid = seen.item(id).unwrap().oid;
+    let updates = catalog.commit(one).await.unwrap();
+    assert!(!updates.is_empty());
+    // Ids are those that its own steps have seen, and nobody else's.
+    let state = catalog.state();
+    assert_eq!((state.schema(Some(database), "a"), state.item(id).unwrap().oid), (Some(a), oid));
+    let ids: BTreeSet<_> = ["a", "b", "d"].iter().map(|n| state.schema(Some(database), n).unwrap()).collect();
+    assert_eq!(ids.len(), 3);
+    let again = open(&kv, dir.path()).await.unwrap();
+    assert_eq!(again.state().schema(Some(database), "a"), Some(a));
+    assert_eq!(again.state().item(id).unwrap().schema_id, a);
+}
+
+#[tokio::test]
+async fn nothing_refers_to_what_has_gone() {
+    let (kv, dir) = (KvStore::memory(), tempfile::tempdir().unwrap());
+    let mut catalog = open(&kv, dir.path()).await.unwrap();
+    let base = fill(&mut catalog).await;
+    let database = catalog.state().database("materialize").unwrap();
+    let schema = catalog.state().schema(Some(database), "public").unwrap();
+    let ids: Vec<GlobalId> = (0..3).map(|_| catalog.allocate_user_id()).collect();
+    catalog.transact(vec![secret(ids[0], schema, "old", &[])]).await.unwrap();
+    // What is referred to goes first.
+    let mut one = catalog.begin();
+    catalog.extend(&mut one, vec![secret(ids[1], schema, "new", &[ids[0]])]).unwrap();
+    catalog.transact(vec![Op::DropObjects(vec![ObjectId::Item(ids[0])])]).await.unwrap();
+    assert_eq!(catalog.commit(one).await.unwrap_err().sqlstate(), "40001");
+    // Something comes to refer to what goes.
+    let mut one = catalog.begin();
+    catalog.extend(&mut one, vec![Op::DropObjects(vec![ObjectId::Item(base)])]).unwrap();
+    catalog.transact(vec![secret(ids[2], schema, "on", &[base])]).await.unwrap();
+    assert_eq!(catalog.commit(one).await.unwrap_err().sqlstate(), "2BP01");
+    assert!(catalog.state().item(base).is_some() && catalog.state().item(ids[1]).is_none());
+    // In one transaction both may go.
+    let both = vec![ObjectId::Item(base), ObjectId::Item(ids[2])];
+    catalog.transact(vec![Op::DropObjects(both)]).await.unwrap();
+    // Something is made in a schema that goes, and on a cluster.
+    let shop = catalog.state().schema(Some(database), "shop").unwrap();
+    let mut one = catalog.begin();
+    catalog.extend(&mut one, vec![Op::DropObjects(vec![ObjectId::Schema(shop)])]).unwrap();
+    catalog.transact(vec![secret(ids[1], shop, "late", &[])]).await.unwrap();
+    assert_eq!(catalog.commit(one).await.unwrap_err().sqlstate(), "2BP01");
+    // A cluster's replicas go with it, for good.
+    let cluster = catalog.state().cluster_by_name("ingest").unwrap().id;
+    let updates = catalog.transact(vec![Op::DropObjects(vec![ObjectId::Cluster(cluster)])]).await.unwrap();
+    assert!(updates.iter().filter(|u| u.diff == -1).count() >= 2, "{updates:?}");
+    let mut rows: Vec<_> = catalog.state().pack_all().into_iter().map(|u| (u.id, u.row)).collect();
+    let again = open(&kv, dir.path()).await.unwrap();
+    let mut after: Vec<_> = again.state().pack_all().into_iter().map(|u| (u.id, u.row)).collect();
+    rows.sort();
+    after.sort();
+    assert_eq!(rows, after);
+}
+
+#[tokio::test]
+async fn temporary_items_leave_only_shards_to_clear_away() {
+    let (kv, dir) = (KvStore::memory(), tempfile::tempdir().unwrap());
+    let mut catalog = open(&kv, dir.path()).await.unwrap();
+    let (id, shard) = (catalog.allocate_user_id(), uuid::Uuid::new_v4());
+    let temp = catalog.state().schema(None, "mz_temp").unwrap();
+    let mut op = secret(id, temp, "t", &[]);
+    if let Op::CreateItem { temporary, shard: of, .. } = &mut op {
+        (*temporary, *of) = (Some(7), Some(shard));
+    }
+    let comment = Op::Comment { object: ObjectId::Item(id), column: None, text: Some("x".into()) };
+    catalog
+        .transact(vec![op, comment, Op::Rename { object: ObjectId::Item(id), to: "u".into() }])
+        .await
+        .unwrap();
+    let session = |catalog: &Catalog, conn| hw_catalog::SessionCatalog::new(catalog.state(), conn);
+    assert_eq!(session(&catalog, 7).item_by_name(temp, "u").unwrap().id, id);
+    assert!(session(&catalog, 7).item_by_name(temp, "t").is_none());
+    assert!(session(&catalog, 8).item_by_name(temp, "u").is_none());
+    assert_eq!(catalog.state().temporary_items(7), [id]);
+    assert!(catalog.state().unfinalized_shards().is_empty(), "it is in use");
+    // A crash.
+    let again = open(&kv, dir.path()).await.unwrap();
+    assert!(again.state().item(id).is_none());
+    assert_eq!(again.state().unfinalized_shards(), [shard]);
+    assert!(kv.get_all(b"comment/").await.unwrap().is_empty());
 }
 
 fn fixture() -> PathBuf {

@@ -10,7 +10,7 @@ use crate::client::StartupRequest;
 use crate::coordinator::{Connection, Coordinator};
 use crate::error::AdapterError;
 use crate::oracle::TimestampOracle;
-use crate::sequence::ddl::{group, is_written_here};
+use crate::sequence::follow::{group, is_written_here};
 use crate::session::Session;
 use crate::vars::SessionVars;
 
@@ -138,7 +138,7 @@ impl Coordinator {
         }
         for (name, value) in request.settings {
             let Some(def) = crate::vars::lookup(&name) else { continue };
-            vars.set_base(def.name, def.normalize(&[value]).map_err(AdapterError::fatal)?);
+            vars.set_base(def.name, def.normalize_text(&value).map_err(AdapterError::fatal)?);
         }
         let mut notices = Vec::new();
         if let Some(database) = request.database {
@@ -162,7 +162,7 @@ impl Coordinator {
         let conn_id = self.next_conn_id;
         self.next_conn_id = self.next_conn_id.checked_add(1).unwrap_or(1);
         let secret: i32 = rand::random();
-        let cancel = tokio_util::sync::CancellationToken::new();
+        let cancel = crate::cancel::StatementCancel::default();
         self.connections.insert(conn_id, Connection { secret, cancel: cancel.clone() });
         self.metrics.connections.inc();
         Ok(Session {

@@ -9,8 +9,8 @@ use hw_repr::{RelationDesc, Row, ScalarType};
 use hw_sql::parser::ParsedStatement;
 use hw_sql::plan::CopyFormat;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
+use crate::cancel::{StatementCancel, Timer};
 use crate::error::{AdapterError, Notice};
 use crate::session::{Portal, PreparedStatement, Session, TransactionStatus};
 
@@ -164,7 +164,13 @@ impl Client {
         self.tx.send(command).await.map_err(|_| AdapterError::shutting_down())?;
         let session = rx.await.map_err(|_| AdapterError::shutting_down())??;
         let cancel = session.cancel.clone();
-        Ok(SessionClient { conn_id: session.conn_id, client: self.clone(), session: Some(session), cancel })
+        Ok(SessionClient {
+            conn_id: session.conn_id,
+            client: self.clone(),
+            session: Some(session),
+            cancel,
+            timer: None,
+        })
     }
 
     /// Cancels whatever the session with that number and secret executes. Wrong secrets are ignored.
@@ -185,7 +191,9 @@ pub struct SessionClient {
     client: Client,
     /// `None` only while a call is under way (and after one that was cancelled midway, which ends the session).
     session: Option<Box<Session>>,
-    cancel: CancellationToken,
+    cancel: StatementCancel,
+    /// The running statement's `statement_timeout`.
+    timer: Option<Timer>,
 }
 
 impl Drop for SessionClient {
@@ -278,8 +286,21 @@ impl SessionClient {
     /// is begun if there is none; the caller ends an implicit one with [`SessionClient::end_implicit`] when the query string
     /// or the extended batch is over and all rows have been read.
     pub async fn execute(&mut self, portal: Portal) -> Result<ExecuteResponse, AdapterError> {
-        self.session_mut().cancel = CancellationToken::new();
+        let cancel = StatementCancel::default();
+        self.limit_statement(&cancel);
+        self.session_mut().cancel = cancel;
         self.call(|session, tx| Command::Execute { session, portal, tx }).await
+    }
+
+    /// Begins a statement's time: until [`SessionClient::statement_done`] it is cancelled when it takes longer than
+    /// `statement_timeout`. Executing does so; it is for a portal that is run on.
+    pub fn limit_statement(&mut self, cancel: &StatementCancel) {
+        self.timer = self.session().statement_timeout().map(|limit| cancel.after(limit));
+    }
+
+    /// The statement is over: all of its rows have been taken, or no more are wanted for now.
+    pub fn statement_done(&mut self) {
+        self.timer = None;
     }
 
     /// Ends an implicit transaction: commits it, or rolls it back if a statement has failed. Does nothing for an explicit one.
@@ -303,9 +324,8 @@ impl SessionClient {
     /// # Errors
     /// 53400 when more is copied than one transaction may hold.
     pub fn copy_rows(&mut self, copy: &mut CopyIn, rows: Vec<Row>) -> Result<(), AdapterError> {
-        const MAX_COPY_BYTES: usize = 1 << 30;
         copy.bytes += rows.iter().map(Row::byte_len).sum::<usize>();
-        if copy.bytes > MAX_COPY_BYTES {
+        if copy.bytes > crate::sequence::dml::MAX_TRANSACTION_BYTES {
             let e = AdapterError::new("53400", "COPY is too large for one transaction")
                 .with_hint("Copy in several statements.");
             return Err(self.failed(e));

@@ -18,13 +18,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::builtin::SystemCollections;
+use crate::cancel::StatementCancel;
 use crate::client::{Client, Command, ExecuteResponse};
 use crate::error::AdapterError;
 use crate::group_commit::GroupCommit;
 use crate::metrics::CoordMetrics;
 use crate::oracle::TimestampOracle;
 use crate::reads::PendingReads;
-use crate::sequence::ddl::PendingAlter;
+use crate::sequence::cluster::PendingAlter;
 use crate::sequence::purify::Purified;
 use crate::session::Session;
 
@@ -82,15 +83,19 @@ pub(crate) enum Message {
     Affected(Box<crate::sequence::dml::Affected>),
     /// What a statement had to wait for has been written.
     Resume(Box<(ExecuteContext, hw_sql::Plan, hw_repr::Row)>),
-    /// A waiting read was cancelled or timed out.
+    /// A waiting read was cancelled.
     ReadAbandoned(u64),
+    /// A statement that waited for the write lock was cancelled.
+    LockAbandoned(u64),
+    /// A statement whose write waited was cancelled.
+    WriteAbandoned(u64),
 }
 
 /// What is known of a connection.
 pub(crate) struct Connection {
     pub(crate) secret: i32,
     /// Cancels what it executes.
-    pub(crate) cancel: CancellationToken,
+    pub(crate) cancel: StatementCancel,
 }
 
 /// The coordinator.
@@ -180,7 +185,11 @@ impl Coordinator {
                     Some(command) => self.command(command).await,
                     None => return,
                 },
-                _ = maintenance.tick() => self.maintain(),
+                _ = maintenance.tick() => {
+                    self.maintain();
+                    // One that was cancelled does not wait for news of replicas.
+                    self.check_alters().await;
+                }
                 _ = table_tick.tick() => self.table_tick(),
             }
             self.start_group_commit();
@@ -204,6 +213,8 @@ impl Coordinator {
                 Box::pin(self.sequence(ctx, plan, params)).await;
             }
             Message::ReadAbandoned(seq) => self.abandon_read(seq),
+            Message::LockAbandoned(seq) => self.abandon_lock(seq),
+            Message::WriteAbandoned(seq) => self.abandon_write(seq),
         }
     }
 
@@ -240,7 +251,7 @@ impl Coordinator {
             }
             Command::EndTransaction { session, commit, tx } => {
                 let (reply, rx) = tokio::sync::oneshot::channel();
-                self.end_transaction(ExecuteContext { session, reply }, commit, "");
+                self.end_transaction(ExecuteContext { session, reply }, commit, "").await;
                 hw_base::task::spawn("end-transaction", async move {
                     if let Ok((session, result)) = rx.await {
                         let _gone = tx.send((session, result.map(|_| ())));

@@ -78,9 +78,14 @@ impl Coordinator {
     }
 
     /// The MIR of a view.
-    fn view_mir(&self, state: &CatalogState, id: GlobalId) -> Result<Option<MirRelationExpr>, AdapterError> {
+    pub(crate) fn view_mir(
+        &self,
+        state: &CatalogState,
+        id: GlobalId,
+    ) -> Result<Option<MirRelationExpr>, AdapterError> {
         let Some(item) = hw_sql::Catalog::item(state, id) else {
-            return Err(AdapterError::internal(format!("query of unknown object {id}")));
+            // It was there when the query was planned.
+            return Err(AdapterError::new("42P01", format!("object {id} has been dropped")));
         };
         match &item.definition {
             ItemDefinition::View(view) => Ok(Some(hw_sql::lowering::lower(view.expr.clone())?)),
@@ -94,11 +99,20 @@ impl Coordinator {
         expr: &MirRelationExpr,
         cluster: ClusterId,
     ) -> Result<Expanded, AdapterError> {
-        let state = self.catalog.state();
+        self.expand_in(&self.catalog.state(), expr, cluster)
+    }
+
+    /// The same with the catalog as a transaction sees it.
+    pub(crate) fn expand_in(
+        &self,
+        state: &CatalogState,
+        expr: &MirRelationExpr,
+        cluster: ClusterId,
+    ) -> Result<Expanded, AdapterError> {
         let mut out = Expanded { views: vec![], leaves: BTreeSet::new() };
         let mut seen = BTreeSet::new();
         for id in expr.global_gets() {
-            self.expand_id(&state, id, cluster, &mut seen, &mut out)?;
+            self.expand_id(state, id, cluster, &mut seen, &mut out)?;
         }
         Ok(out)
     }
@@ -210,8 +224,7 @@ impl Coordinator {
         cluster: ClusterId,
     ) -> Result<DataflowDescription, AdapterError> {
         let context = ClusterContext { state: self.catalog.state(), coord: self, cluster, transforms: true };
-        let plan = hw_optimizer::optimize_dataflow(name, objects, exports, &context);
-        Ok(plan.map_err(|e| AdapterError::internal(format!("optimizer: {e}")))?.lir)
+        Ok(hw_optimizer::optimize_dataflow(name, objects, exports, &context)?.lir)
     }
 
     /// Chooses the as-of of a dataflow and runs it.

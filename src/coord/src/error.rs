@@ -47,11 +47,6 @@ impl AdapterError {
         e
     }
 
-    /// The statement was cancelled (57014).
-    pub fn canceled() -> Self {
-        Self::new("57014", "canceling statement due to user request")
-    }
-
     /// Adds a detail.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
@@ -101,6 +96,15 @@ impl From<EvalError> for AdapterError {
             hint: e.hint().map(str::to_owned),
             position: None,
             fatal: false,
+        }
+    }
+}
+
+impl From<hw_optimizer::OptimizerError> for AdapterError {
+    fn from(e: hw_optimizer::OptimizerError) -> Self {
+        match e {
+            hw_optimizer::OptimizerError::Temporal(e) => AdapterError::new("0A000", e.to_string()),
+            other => AdapterError::internal(format!("optimizer: {other}")),
         }
     }
 }

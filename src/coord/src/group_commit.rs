@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use hw_base::task::AbortOnDrop;
 use hw_persist::{Append, AppendOutcome, PersistClient, ShardId};
 use hw_repr::{Diff, GlobalId, Row, Timestamp};
 
+use crate::cancel::StatementCancel;
 use crate::coordinator::{Coordinator, Message};
 use crate::error::AdapterError;
 
@@ -19,12 +21,29 @@ pub(crate) type OnCommit = Box<dyn FnOnce(&mut Coordinator, Result<Timestamp, Ad
 pub(crate) struct PendingWrite {
     pub(crate) updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
     pub(crate) on_commit: Option<OnCommit>,
-    /// Whether it is the write of whoever holds the write lock; only such writes are committed while it is held.
+    /// Whether it is the write of whoever holds the write lock.
     pub(crate) locked: bool,
+    /// Cancels it for as long as its commit has not begun; with its number and the task that watches.
+    cancel: Option<(u64, StatementCancel, AbortOnDrop<()>)>,
 }
 
-/// What waits for the write lock.
-pub(crate) type OnLock = Box<dyn FnOnce(&mut Coordinator) + Send>;
+impl PendingWrite {
+    /// Whether it may be committed while someone holds the write lock: what the system writes for itself, no statement changes.
+    fn passes_lock(&self) -> bool {
+        self.locked || self.updates.keys().all(GlobalId::is_system)
+    }
+}
+
+/// What waits for the write lock: it has it, or was cancelled.
+pub(crate) type OnLock = Box<dyn FnOnce(&mut Coordinator, Result<(), AdapterError>) + Send>;
+
+struct LockWaiter {
+    seq: u64,
+    cancel: StatementCancel,
+    on_lock: OnLock,
+    /// Ends the task that watches for cancellation.
+    _watch: AbortOnDrop<()>,
+}
 
 /// The state of group commit.
 #[derive(Default)]
@@ -36,7 +55,9 @@ pub(crate) struct GroupCommit {
     /// Whether a statement that reads before it writes is under way.
     locked: bool,
     /// Such statements that wait.
-    lock_queue: VecDeque<OnLock>,
+    lock_queue: VecDeque<LockWaiter>,
+    /// The number of the next that waits and can be cancelled.
+    next_waiter: u64,
 }
 
 struct UnderWay {
@@ -51,7 +72,46 @@ impl Coordinator {
         updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
         on_commit: Option<OnCommit>,
     ) {
-        self.group_commit.pending.push(PendingWrite { updates, on_commit, locked: false });
+        self.group_commit.pending.push(PendingWrite { updates, on_commit, locked: false, cancel: None });
+    }
+
+    /// The same for a statement that may be cancelled while it waits.
+    pub(crate) fn write_unless_cancelled(
+        &mut self,
+        updates: Updates,
+        cancel: StatementCancel,
+        on_commit: OnCommit,
+    ) {
+        let (seq, watch) = self.watch(&cancel, Message::WriteAbandoned);
+        let cancel = Some((seq, cancel, watch));
+        self.group_commit.pending.push(PendingWrite {
+            updates,
+            on_commit: Some(on_commit),
+            locked: false,
+            cancel,
+        });
+    }
+
+    /// A statement whose write waits was cancelled.
+    pub(crate) fn abandon_write(&mut self, seq: u64) {
+        let pending = &mut self.group_commit.pending;
+        let found = pending.iter().position(|w| w.cancel.as_ref().is_some_and(|(s, _, _)| *s == seq));
+        let Some(write) = found.map(|at| pending.remove(at)) else { return };
+        if let (Some((_, cancel, _)), Some(on_commit)) = (write.cancel, write.on_commit) {
+            on_commit(self, Err(cancel.error()));
+        }
+    }
+
+    /// Sends a message with a new number when a statement is cancelled, unless what is returned is dropped before.
+    fn watch(&mut self, cancel: &StatementCancel, message: fn(u64) -> Message) -> (u64, AbortOnDrop<()>) {
+        let seq = self.group_commit.next_waiter;
+        self.group_commit.next_waiter += 1;
+        let (messages, cancel) = (self.messages.clone(), cancel.clone());
+        let watch = hw_base::task::spawn_scoped("write-waits", async move {
+            cancel.cancelled().await;
+            let _gone = messages.send(message(seq));
+        });
+        (seq, watch)
     }
 
     /// Adds the write of whoever holds the write lock to the next commit.
@@ -60,13 +120,31 @@ impl Coordinator {
         updates: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
         on_commit: OnCommit,
     ) {
-        self.group_commit.pending.push(PendingWrite { updates, on_commit: Some(on_commit), locked: true });
+        self.group_commit.pending.push(PendingWrite {
+            updates,
+            on_commit: Some(on_commit),
+            locked: true,
+            cancel: None,
+        });
     }
 
-    /// Goes on with `f` once nothing else writes; until [`Coordinator::unlock_writes`] nothing else will.
-    pub(crate) fn lock_writes(&mut self, f: OnLock) {
-        self.group_commit.lock_queue.push_back(f);
+    /// Goes on with `on_lock` once nothing else writes; until [`Coordinator::unlock_writes`] nothing else will. If the statement is
+    /// cancelled before, it goes on without the lock.
+    pub(crate) fn lock_writes(&mut self, cancel: StatementCancel, on_lock: OnLock) {
+        let (seq, watch) = self.watch(&cancel, Message::LockAbandoned);
+        self.group_commit.lock_queue.push_back(LockWaiter { seq, cancel, on_lock, _watch: watch });
         self.grant_write_lock();
+    }
+
+    /// A statement that waits for the write lock was cancelled.
+    pub(crate) fn abandon_lock(&mut self, seq: u64) {
+        let queue = &mut self.group_commit.lock_queue;
+        if let Some(at) = queue.iter().position(|w| w.seq == seq)
+            && let Some(waiter) = queue.remove(at)
+        {
+            let error = waiter.cancel.error();
+            (waiter.on_lock)(self, Err(error));
+        }
     }
 
     /// Gives the write lock back.
@@ -80,9 +158,9 @@ impl Coordinator {
         if self.group_commit.locked || self.group_commit.under_way.is_some() {
             return;
         }
-        if let Some(f) = self.group_commit.lock_queue.pop_front() {
+        if let Some(waiter) = self.group_commit.lock_queue.pop_front() {
             self.group_commit.locked = true;
-            f(self);
+            (waiter.on_lock)(self, Ok(()));
         }
     }
 
@@ -126,7 +204,7 @@ impl Coordinator {
     /// Starts a commit if one is wanted and none is under way.
     pub(crate) fn start_group_commit(&mut self) {
         let locked = self.group_commit.locked;
-        let idle = !self.group_commit.pending.iter().any(|w| !locked || w.locked)
+        let idle = !self.group_commit.pending.iter().any(|w| !locked || w.passes_lock())
             && self.group_commit.advance_to < self.tables_upper();
         if self.group_commit.under_way.is_some() || idle || self.tables.is_empty() {
             return;
@@ -135,8 +213,9 @@ impl Coordinator {
         self.oracle.note_write(ts);
         let mut updates: BTreeMap<GlobalId, Vec<(Row, Diff)>> = BTreeMap::new();
         let mut on_commit = Vec::new();
-        let (now, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.group_commit.pending).into_iter().partition(|w| !locked || w.locked);
+        let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.group_commit.pending)
+            .into_iter()
+            .partition(|w| !locked || w.passes_lock());
         self.group_commit.pending = later;
         for write in now {
             for (id, rows) in write.updates {

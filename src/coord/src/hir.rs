@@ -1,8 +1,7 @@
 //! Small steps between planned statements and their execution: parameters, and descriptions of unnamed results.
 
-use hw_expr::func::CastContext;
 use hw_expr::{HirRelationExpr, HirScalarExpr};
-use hw_repr::{ColumnType, RelationDesc, RelationType, Row, ScalarType};
+use hw_repr::{ColumnType, RelationDesc, RelationType, Row};
 
 use crate::error::AdapterError;
 
@@ -43,27 +42,4 @@ pub(crate) fn anonymous_desc(expr: &HirRelationExpr) -> RelationDesc {
     let types = expr.column_types(&mut Vec::new());
     let names = (1..=types.len()).map(|i| format!("column{i}")).collect();
     RelationDesc::new(RelationType::new(types), names)
-}
-
-/// Brings an EXECUTE's parameter to the type that the statement expects.
-pub(crate) fn coerce_parameter(param: HirScalarExpr, to: &ScalarType) -> Result<HirScalarExpr, AdapterError> {
-    let from = param.typ(&mut Vec::new(), &[]).scalar_type;
-    if from.base_eq(to) {
-        return Ok(param);
-    }
-    let cast = hw_expr::cast::cast_expr(
-        param,
-        &from,
-        to,
-        CastContext::Assignment,
-        HirScalarExpr::call,
-        HirScalarExpr::literal,
-    );
-    cast.ok_or_else(|| {
-        AdapterError::new(
-            "42804",
-            format!("parameter of type {from} cannot be coerced to the expected type {to}"),
-        )
-        .with_hint("You will need to rewrite or cast the expression.")
-    })
 }

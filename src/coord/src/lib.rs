@@ -2,6 +2,7 @@
 //!
 //! * [`client`]: what the frontend holds: one [`SessionClient`] for each connection.
 //! * [`session`]: a session's state: settings, transaction, prepared statements, cursors.
+//! * [`cancel`]: what ends a statement before its time.
 //! * [`vars`]: settings of sessions and of the system.
 //! * [`error`]: errors as clients see them.
 //! * [`coordinator`]: the task that all of it meets in.
@@ -12,6 +13,7 @@
 
 mod bootstrap;
 mod builtin;
+pub mod cancel;
 pub mod client;
 pub mod coordinator;
 mod dataflow;

@@ -1,11 +1,10 @@
 //! Reads that wait until their inputs are complete.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use hw_repr::{GlobalId, Timestamp};
-use tokio_util::sync::CancellationToken;
 
+use crate::cancel::StatementCancel;
 use crate::coordinator::{Coordinator, Message};
 use crate::error::AdapterError;
 
@@ -15,7 +14,7 @@ pub(crate) type OnReady = Box<dyn FnOnce(&mut Coordinator, Result<(), AdapterErr
 struct PendingRead {
     ids: BTreeSet<GlobalId>,
     ts: Timestamp,
-    cancel: CancellationToken,
+    cancel: StatementCancel,
     on_ready: OnReady,
     /// Ends the task that watches for cancellation.
     _watch: hw_base::task::AbortOnDrop<()>,
@@ -40,8 +39,7 @@ impl Coordinator {
         &mut self,
         ids: BTreeSet<GlobalId>,
         ts: Timestamp,
-        cancel: CancellationToken,
-        timeout: Option<Duration>,
+        cancel: StatementCancel,
         on_ready: OnReady,
     ) {
         if self.controller.least_upper(&ids) > ts {
@@ -53,12 +51,7 @@ impl Coordinator {
         self.pending_reads.next += 1;
         let (messages, token) = (self.messages.clone(), cancel.clone());
         let watch = hw_base::task::spawn_scoped("pending-read", async move {
-            match timeout {
-                Some(timeout) => {
-                    tokio::select! { () = token.cancelled() => {}, () = tokio::time::sleep(timeout) => {} }
-                }
-                None => token.cancelled().await,
-            }
+            token.cancelled().await;
             let _gone = messages.send(Message::ReadAbandoned(seq));
         });
         self.pending_reads.reads.insert(seq, PendingRead { ids, ts, cancel, on_ready, _watch: watch });
@@ -80,17 +73,11 @@ impl Coordinator {
         }
     }
 
-    /// A read was cancelled or took too long.
+    /// A read was cancelled.
     pub(crate) fn abandon_read(&mut self, seq: u64) {
         if let Some(read) = self.pending_reads.reads.remove(&seq) {
-            let error =
-                if read.cancel.is_cancelled() { AdapterError::canceled() } else { statement_timeout() };
+            let error = read.cancel.error();
             (read.on_ready)(self, Err(error));
         }
     }
-}
-
-/// The error of a statement that took longer than `statement_timeout`.
-pub(crate) fn statement_timeout() -> AdapterError {
-    AdapterError::new("57014", "canceling statement due to statement timeout")
 }

@@ -3,16 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use hw_catalog::OpenTransaction;
 use hw_controller::ReadHold;
 use hw_repr::{ClusterId, Diff, GlobalId, RelationDesc, RoleId, Row, ScalarType, Timestamp};
 use hw_sql::context::SessionInfo;
 use hw_sql::parser::ParsedStatement;
-use tokio_util::sync::CancellationToken;
 
+use crate::cancel::StatementCancel;
 use crate::client::RowStream;
 use crate::error::{AdapterError, Notice};
-use crate::vars::SessionVars;
+use crate::vars::{self, SessionVars};
 
 /// A prepared statement.
 #[derive(Debug)]
@@ -66,9 +68,11 @@ pub enum TransactionOps {
     },
     /// Insertions, applied at commit.
     Writes(BTreeMap<GlobalId, Vec<(Row, Diff)>>),
+    /// Changes of the catalog, which are committed together.
+    Ddl(Box<OpenTransaction>),
     /// A subscribe, which must be alone.
     Subscribe,
-    /// A statement that must be alone (DDL, UPDATE, DELETE).
+    /// A statement that must be alone (UPDATE, DELETE, …).
     Single,
 }
 
@@ -79,14 +83,14 @@ pub struct Transaction {
     pub explicit: bool,
     /// Whether a statement has failed.
     pub failed: bool,
-    /// BEGIN READ ONLY
-    pub read_only: bool,
     /// What it has done.
     pub ops: TransactionOps,
     /// When it began, milliseconds since the Unix epoch: `now()`.
     pub began_ms: u64,
     /// How many statements it has executed.
     pub statements: u64,
+    /// The size of its insertions.
+    pub written_bytes: usize,
 }
 
 /// A cursor.
@@ -102,6 +106,8 @@ pub struct Cursor {
     pub done: bool,
     /// Whether it outlives its transaction.
     pub hold: bool,
+    /// Whether the transaction in which it was declared has not ended.
+    pub is_new: bool,
     /// Whether it is a subscription: a FETCH then waits only so long.
     pub subscribe: bool,
 }
@@ -134,7 +140,7 @@ pub struct Session {
     /// Notices to be sent.
     pub notices: Vec<Notice>,
     /// Cancels the running statement; made anew for each.
-    pub cancel: CancellationToken,
+    pub cancel: StatementCancel,
 }
 
 impl Session {
@@ -153,10 +159,17 @@ impl Session {
         SessionInfo {
             user: self.user.clone(),
             database: get("database"),
-            search_path: parse_ident_list(&get("search_path")),
+            search_path: self.search_path(),
             cluster: get("cluster"),
             vars: self.vars.to_map(),
         }
+    }
+
+    /// The names in the search path; `$user` stands for the user's.
+    pub fn search_path(&self) -> Vec<String> {
+        let names = vars::parse_ident_list(self.vars.get("search_path").unwrap_or_default());
+        let named = |n: String| if n == "$user" { self.user.clone() } else { n };
+        names.unwrap_or_default().into_iter().map(named).filter(|n| !n.is_empty()).collect()
     }
 
     /// The open transaction; begins an implicit one if there is none.
@@ -176,8 +189,21 @@ impl Session {
     pub fn clear_transaction(&mut self, committed: bool) -> Option<Transaction> {
         self.vars.end_transaction(committed);
         self.portals.clear();
-        self.cursors.retain(|_, c| c.hold && committed);
+        // What was held by transactions before stays, also when this one is rolled back.
+        self.cursors.retain(|_, c| c.hold && (committed || !c.is_new));
+        self.cursors.values_mut().for_each(|c| c.is_new = false);
         self.transaction.take()
+    }
+
+    /// Whether the current transaction may only read.
+    pub fn read_only(&self) -> bool {
+        self.vars.get("transaction_read_only") == Some("on")
+    }
+
+    /// How long a statement may take, if there is a limit.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        let ms: u64 = self.vars.get("statement_timeout")?.parse().ok()?;
+        (ms > 0).then(|| Duration::from_millis(ms))
     }
 
     /// The prepared statement of that name (26000 if there is none).
@@ -186,9 +212,4 @@ impl Session {
             AdapterError::new("26000", format!("prepared statement \"{name}\" does not exist"))
         })
     }
-}
-
-/// The items of a comma-separated list of identifiers.
-fn parse_ident_list(list: &str) -> Vec<String> {
-    list.split(',').map(|s| s.trim().trim_matches('"').to_owned()).filter(|s| !s.is_empty()).collect()
 }

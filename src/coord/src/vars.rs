@@ -1,10 +1,11 @@
 //! Settings of sessions (SET, SHOW) and of the system (ALTER SYSTEM SET).
 //!
 //! Each setting is one row of a table here: name, default, description, how values are checked, whether clients are told of
-//! changes (ParameterStatus). A session's value comes from SET, else from the connection's start-up options, else from
-//! ALTER SYSTEM SET, else from the default.
+//! changes (ParameterStatus). Where a session's value comes from is in `session`.
 
-use std::collections::BTreeMap;
+mod session;
+
+pub use session::SessionVars;
 
 use crate::error::AdapterError;
 
@@ -103,6 +104,7 @@ pub const VARS: &[VarDef] = &[
         VarKind::Enum(ISOLATION),
         "The isolation of new transactions",
     ),
+    var("default_transaction_read_only", "off", VarKind::Bool, "Whether new transactions only read"),
     var(
         "emit_timestamp_notice",
         "off",
@@ -216,7 +218,11 @@ impl VarDef {
             AdapterError::new("22023", format!("invalid value for parameter \"{}\": \"{one}\"", self.name))
         };
         match self.kind {
-            VarKind::Text | VarKind::IdentList => Ok(one),
+            VarKind::Text => Ok(one),
+            VarKind::IdentList => {
+                let quoted = values.iter().map(|v| hw_sql::names::quote_ident(v));
+                Ok(quoted.collect::<Vec<_>>().join(", "))
+            }
             VarKind::ReadOnly => {
                 Err(AdapterError::new("55P02", format!("parameter \"{}\" cannot be changed", self.name)))
             }
@@ -264,6 +270,61 @@ impl VarDef {
             VarKind::TimeZone => hw_repr::adt::timezone::TimeZone::parse_setting(&one)
                 .map(|_| one.clone())
                 .map_err(|_| invalid()),
+        }
+    }
+}
+
+impl VarDef {
+    /// Checks a value as it is given where settings are one text: start-up options, ALTER SYSTEM.
+    ///
+    /// # Errors
+    /// As [`VarDef::normalize`].
+    pub fn normalize_text(&self, text: &str) -> Result<String, AdapterError> {
+        if !matches!(self.kind, VarKind::IdentList) {
+            return self.normalize(&[text.to_owned()]);
+        }
+        let names = parse_ident_list(text).ok_or_else(|| {
+            AdapterError::new("22023", format!("invalid value for parameter \"{}\": \"{text}\"", self.name))
+        })?;
+        self.normalize(&names)
+    }
+}
+
+/// The items of a comma-separated list of identifiers: those without quotes are folded to lower case. `None` if it is none.
+pub fn parse_ident_list(list: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = list.trim();
+    if rest.is_empty() {
+        return Some(names);
+    }
+    loop {
+        let (name, after) = parse_list_item(rest)?;
+        names.push(name);
+        let after = after.trim_start();
+        if after.is_empty() {
+            return Some(names);
+        }
+        rest = after.strip_prefix(',')?.trim_start();
+    }
+}
+
+fn parse_list_item(text: &str) -> Option<(String, &str)> {
+    let Some(mut quoted) = text.strip_prefix('"') else {
+        let end = text.find(',').unwrap_or(text.len());
+        let name = text[..end].trim();
+        return (!name.is_empty() && !name.contains('"')).then(|| (name.to_lowercase(), &text[end..]));
+    };
+    let mut name = String::new();
+    loop {
+        let end = quoted.find('"')?;
+        name.push_str(&quoted[..end]);
+        quoted = &quoted[end + 1..];
+        match quoted.strip_prefix('"') {
+            Some(more) => {
+                name.push('"');
+                quoted = more;
+            }
+            None => return Some((name, quoted)),
         }
     }
 }
@@ -320,86 +381,26 @@ pub fn parse_bytes(s: &str) -> Option<u64> {
     Some((n * scale as f64) as u64)
 }
 
-/// The values of a session's settings.
-#[derive(Debug, Clone, Default)]
-pub struct SessionVars {
-    /// From the system and the connection's start.
-    base: BTreeMap<String, String>,
-    /// From SET, and SET that was committed.
-    set: BTreeMap<String, String>,
-    /// From SET in a transaction that has not ended: `None` is back to the default; with whether it was LOCAL.
-    pending: BTreeMap<String, (Option<String>, bool)>,
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
 
-impl SessionVars {
-    /// Sets a value under the session's own: read-only ones too, unchecked.
-    pub fn set_base(&mut self, name: &str, value: impl Into<String>) {
-        self.base.insert(name.to_ascii_lowercase(), value.into());
-    }
-
-    /// The current value. Unknown names give `None`.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let def = lookup(name)?;
-        let key = def.name.to_ascii_lowercase();
-        if let Some((Some(v), _)) = self.pending.get(&key) {
-            return Some(v);
+    #[test]
+    fn lists_of_identifiers() {
+        let list = |text: &str| parse_ident_list(text);
+        let owned = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        assert_eq!(list(""), owned(&[]));
+        assert_eq!(list("a, B ,\"C d\",\"e\"\"f\""), owned(&["a", "b", "C d", "e\"f"]));
+        assert_eq!(list("\"$user\", public"), owned(&["$user", "public"]));
+        for bad in [",", "a,", "a,,b", "\"a", "\"a\"b"] {
+            assert_eq!(list(bad), None, "{bad}");
         }
-        let own = if self.pending.contains_key(&key) { None } else { self.set.get(&key) };
-        Some(own.or_else(|| self.base.get(&key)).map_or(def.default, String::as_str))
-    }
-
-    /// Sets a value (`None` is the default) until the transaction ends or, if it commits and this is not local, for good.
-    pub fn set(&mut self, name: &str, values: Option<&[String]>, local: bool) -> Result<(), AdapterError> {
-        let def = lookup(name).ok_or_else(|| unknown(name))?;
-        if def.system_only {
-            return Err(AdapterError::new(
-                "55P02",
-                format!("parameter \"{}\" cannot be changed now", def.name),
-            )
-            .with_hint("It is set for the whole system with ALTER SYSTEM SET."));
-        }
-        let value = match values {
-            Some(values) => Some(def.normalize(values)?),
-            None => None,
-        };
-        self.pending.insert(def.name.to_ascii_lowercase(), (value, local));
-        Ok(())
-    }
-
-    /// RESET ALL.
-    pub fn reset_all(&mut self) {
-        self.set.clear();
-        self.pending.clear();
-    }
-
-    /// Ends the transaction: what was set in it stays if it committed.
-    pub fn end_transaction(&mut self, committed: bool) {
-        for (name, (value, local)) in std::mem::take(&mut self.pending) {
-            if committed && !local {
-                match value {
-                    Some(v) => self.set.insert(name, v),
-                    None => self.set.remove(&name),
-                };
-            }
-        }
-    }
-
-    /// Name, value and description of all settings.
-    pub fn all(&self) -> Vec<(&'static str, String, &'static str)> {
-        VARS.iter()
-            .filter(|v| !v.system_only)
-            .map(|v| (v.name, self.get(v.name).unwrap_or_default().to_owned(), v.description))
-            .collect()
-    }
-
-    /// Name and value of the settings that clients are told of.
-    pub fn reported(&self) -> Vec<(&'static str, String)> {
-        let reported = VARS.iter().filter(|v| v.report);
-        reported.map(|v| (v.name, self.get(v.name).unwrap_or_default().to_owned())).collect()
-    }
-
-    /// The values by lower-case name, as planning wants them.
-    pub fn to_map(&self) -> BTreeMap<String, String> {
-        self.all().into_iter().map(|(n, v, _)| (n.to_ascii_lowercase(), v)).collect()
+        let path = lookup("search_path").unwrap();
+        let names = ["a".to_owned(), "B,c".to_owned(), String::new()];
+        let shown = path.normalize(&names).unwrap();
+        assert_eq!(shown, "a, \"B,c\", \"\"");
+        assert_eq!(list(&shown).unwrap(), names);
+        assert_eq!(path.normalize_text("x,y").unwrap(), "x, y");
     }
 }

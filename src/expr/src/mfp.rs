@@ -18,7 +18,8 @@ pub struct MapFilterProject {
     /// Appended columns.
     pub expressions: Vec<MirScalarExpr>,
     /// Predicates, each with the number of columns (input and appended) that must be there before it is evaluated; in
-    /// that order.
+    /// that order. One that may fail comes after all that came before it when it was added: it is not evaluated for rows that
+    /// those remove.
     pub predicates: Vec<(usize, MirScalarExpr)>,
     /// Which columns are output, in order.
     pub projection: Vec<usize>,
@@ -62,13 +63,26 @@ impl MapFilterProject {
     pub fn filter(mut self, predicates: impl IntoIterator<Item = MirScalarExpr>) -> Self {
         for mut p in predicates {
             p.permute_map(|c| self.projection[c]);
-            let position = p.support().into_iter().max().map_or(0, |c| c + 1).max(self.input_arity);
-            if !self.predicates.contains(&(position, p.clone())) {
-                self.predicates.push((position, p));
+            if !self.predicates.iter().any(|(_, other)| *other == p) {
+                self.predicates.push((0, p));
             }
         }
-        self.predicates.sort_by_key(|(position, _)| *position);
+        self.place_predicates();
         self
+    }
+
+    /// Gives each predicate the earliest position that it can have, and brings them into that order. What cannot fail comes
+    /// first; what may fail stays behind those that are before it now.
+    pub fn place_predicates(&mut self) {
+        let mut latest = self.input_arity;
+        for (position, p) in &mut self.predicates {
+            *position = p.support().into_iter().max().map_or(0, |c| c + 1).max(self.input_arity);
+            if p.could_error() {
+                *position = latest.max(*position);
+            }
+            latest = latest.max(*position);
+        }
+        self.predicates.sort_by_key(|(position, p)| (*position, p.could_error()));
     }
 
     /// Keeps only these of the current output columns, in this order.
@@ -119,11 +133,10 @@ impl MapFilterProject {
             }
         }
         self.expressions = kept;
-        for (position, p) in &mut self.predicates {
+        for (_, p) in &mut self.predicates {
             p.permute_map(|c| renumber[c]);
-            *position = p.support().into_iter().max().map_or(0, |c| c + 1).max(self.input_arity);
         }
-        self.predicates.sort_by_key(|(position, _)| *position);
+        self.place_predicates();
         for c in &mut self.projection {
             *c = renumber[*c];
         }

@@ -408,13 +408,8 @@ impl MirRelationExpr {
             }
             MirRelationExpr::Filter { input, predicates } => {
                 let mut types = input.column_types();
-                for p in predicates {
-                    if let MirScalarExpr::Not(e) = p
-                        && let MirScalarExpr::IsNull(e) = &**e
-                        && let MirScalarExpr::Column(c) = &**e
-                    {
-                        types[*c].nullable = false;
-                    }
+                for c in predicates.iter().flat_map(MirScalarExpr::columns_not_null_where_true) {
+                    types[c].nullable = false;
                 }
                 types
             }
@@ -422,7 +417,18 @@ impl MirRelationExpr {
             | MirRelationExpr::Negate { input }
             | MirRelationExpr::Threshold { input }
             | MirRelationExpr::ArrangeBy { input, .. } => input.column_types(),
-            MirRelationExpr::Join { inputs, .. } => inputs.iter().flat_map(|i| i.column_types()).collect(),
+            MirRelationExpr::Join { inputs, equivalences, .. } => {
+                let mut types: Vec<ColumnType> = inputs.iter().flat_map(|i| i.column_types()).collect();
+                // What equals something that is not NULL is not NULL.
+                for class in equivalences.iter().filter(|c| c.iter().any(|e| !e.typ(&types).nullable)).collect::<Vec<_>>() {
+                    for e in class {
+                        if let MirScalarExpr::Column(c) = e {
+                            types[*c].nullable = false;
+                        }
+                    }
+                }
+                types
+            }
             MirRelationExpr::Reduce { input, group_key, aggregates, .. } => {
                 let types = input.column_types();
                 let keys = group_key.iter().map(|k| k.typ(&types));

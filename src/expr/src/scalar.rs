@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::func::{Func, Role};
 
+mod nullability;
 mod reduce;
 pub use reduce::{negated, swapped};
 
@@ -228,20 +229,35 @@ impl MirScalarExpr {
         }
     }
 
-    /// Visits this expression and all below it, operands first.
+    /// Visits this expression and all below it, operands first. Grows the stack as needed.
     pub fn visit_post(&self, f: &mut impl FnMut(&MirScalarExpr)) {
-        for c in self.children() {
-            c.visit_post(f);
-        }
-        f(self);
+        stacker::maybe_grow(32 << 10, 1 << 20, || {
+            for c in self.children() {
+                c.visit_post(f);
+            }
+            f(self);
+        });
     }
 
-    /// Visits this expression and all below it, operands first, to change them.
+    /// Visits this expression and all below it, operands first, to change them. Grows the stack as needed.
     pub fn visit_mut_post(&mut self, f: &mut impl FnMut(&mut MirScalarExpr)) {
-        for c in self.children_mut() {
-            c.visit_mut_post(f);
-        }
-        f(self);
+        stacker::maybe_grow(32 << 10, 1 << 20, || {
+            for c in self.children_mut() {
+                c.visit_mut_post(f);
+            }
+            f(self);
+        });
+    }
+
+    /// Visits this expression, then what is below it where `f` says so, to change them. Grows the stack as needed.
+    pub fn visit_mut_pre(&mut self, f: &mut impl FnMut(&mut MirScalarExpr) -> bool) {
+        stacker::maybe_grow(32 << 10, 1 << 20, || {
+            if f(self) {
+                for c in self.children_mut() {
+                    c.visit_mut_pre(f);
+                }
+            }
+        });
     }
 
     /// The columns that occur.

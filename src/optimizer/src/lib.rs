@@ -8,7 +8,7 @@
 //!   that exists, or a dataflow.
 //! * [`optimize_local`]: the transforms that need no knowledge of other objects.
 //! * [`bind_time`]: the time of a one-off query, once it is chosen, in its plan.
-//! * [`explain_mir`], [`explain_peek`]: plans as text.
+//! * [`explain_hir`], [`explain_mir`], [`explain_peek`], [`explain_dataflow`]: plans as text or JSON.
 //!
 //! What the optimizer knows of existing objects comes through [`DataflowContext`].
 
@@ -31,6 +31,8 @@ pub use bind_time::bind_time;
 pub use context::{DataflowContext, DurableInfo};
 pub use dataflow::{DataflowPlan, optimize_dataflow};
 pub use error::OptimizerError;
-pub use explain::{ExplainOptions, explain_mir, explain_peek};
+pub use explain::{
+    ExplainOption, ExplainOptions, Humanizer, explain_dataflow, explain_hir, explain_mir, explain_peek,
+};
 pub use peek::{PeekPlan, optimize_peek};
 pub use stage::{LocallyOptimizedMir, optimize_local};

@@ -54,7 +54,7 @@ pub fn optimize_peek(
     transient_ids: (GlobalId, GlobalId),
 ) -> Result<PeekPlan, OptimizerError> {
     let objects = peek_objects(expr, views, context, transient_ids)?;
-    plan_peek(objects, context, transient_ids)
+    plan_peek(objects, context, transient_ids, true)
 }
 
 /// The optimised objects of a query, the result last.
@@ -69,13 +69,16 @@ pub(crate) fn peek_objects(
     optimize_objects(objects, context, &[index], true)
 }
 
-/// Chooses how the query is answered.
+/// Chooses how the query is answered: without a dataflow if that is possible and `fast`.
 pub(crate) fn plan_peek(
     objects: Vec<(GlobalId, MirRelationExpr)>,
     context: &dyn DataflowContext,
     (result, index): (GlobalId, GlobalId),
+    fast: bool,
 ) -> Result<PeekPlan, OptimizerError> {
-    if let [(_, expr)] = objects.as_slice() {
+    if let [(_, expr)] = objects.as_slice()
+        && fast
+    {
         let (mfp, input) = extract_mfp(expr);
         if let MirRelationExpr::Constant { rows, .. } = input
             && let Some(rows) = constant(rows, &mfp)

@@ -51,6 +51,11 @@ pub(crate) fn optimize_object(
     let mut expr = optimize_local(expr)?.into_expr();
     transform::eliminate_common_subexpressions(&mut expr);
     transform::normalize_lets::apply(&mut expr);
+    // A query that only filters one collection reads its index directly.
+    let (_, read) = crate::lower::extract_mfp(&expr);
+    if !(one_shot && matches!(read, MirRelationExpr::Get { .. })) {
+        transform::literal_constraints::apply(&mut expr, indexes);
+    }
     transform::join_implementation::apply(&mut expr, indexes, one_shot);
     transform::fusion_once(&mut expr);
     transform::eliminate_common_subexpressions(&mut expr);

@@ -16,6 +16,9 @@ use crate::error::PlanError;
 /// Schemas that are searched before the search path.
 pub const IMPLICIT_SCHEMAS: [&str; 2] = ["mz_catalog", "pg_catalog"];
 
+/// The schema of a session's temporary objects, and how PostgreSQL calls it.
+const TEMP_SCHEMAS: [&str; 2] = ["mz_temp", "pg_temp"];
+
 /// Quotes an identifier if it has to be.
 pub fn quote_ident(s: &str) -> String {
     let plain = s.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
@@ -127,16 +130,38 @@ impl StatementContext<'_> {
 
     /// The schemas that a one-part name is looked up in, in order.
     pub fn search_schemas(&self) -> Vec<SchemaId> {
-        let database = self.current_database();
-        let temp = self.catalog.schema(None, "mz_temp");
         let path = &self.session.search_path;
-        let implicit = IMPLICIT_SCHEMAS.iter().filter(|s| !path.iter().any(|p| p == *s));
+        let given = |s: &str| path.iter().any(|p| p == s);
+        let temp = if TEMP_SCHEMAS.iter().any(|s| given(s)) { None } else { self.temp_schema() };
+        let implicit = IMPLICIT_SCHEMAS.iter().filter(|s| !given(s));
         let implicit = implicit.filter_map(|s| self.catalog.schema(None, s));
-        let named = path.iter().filter_map(|s| {
-            let own = database.and_then(|d| self.catalog.schema(Some(d), s));
-            own.or_else(|| self.catalog.schema(None, s))
-        });
-        temp.into_iter().chain(implicit).chain(named).collect()
+        temp.into_iter().chain(implicit).chain(path.iter().filter_map(|s| self.schema_named(s))).collect()
+    }
+
+    /// The names of the schemas in the search path that exist, in order: `current_schemas`.
+    pub fn search_schema_names(&self, include_implicit: bool) -> Vec<String> {
+        let path = self.session.search_path.iter();
+        let ids: Vec<SchemaId> = if include_implicit {
+            // The temporary schema is there only for those who use it.
+            self.search_schemas().into_iter().filter(|s| Some(*s) != self.temp_schema()).collect()
+        } else {
+            path.filter_map(|s| self.schema_named(s)).collect()
+        };
+        ids.into_iter().filter_map(|s| self.catalog.schema_name(s).map(|(_, name)| name)).collect()
+    }
+
+    /// The schema of the session's temporary objects.
+    pub fn temp_schema(&self) -> Option<SchemaId> {
+        self.catalog.schema(None, TEMP_SCHEMAS[0])
+    }
+
+    /// The schema of that name in the current database, or the system's.
+    fn schema_named(&self, name: &str) -> Option<SchemaId> {
+        if TEMP_SCHEMAS.contains(&name) {
+            return self.temp_schema();
+        }
+        let own = self.current_database().and_then(|d| self.catalog.schema(Some(d), name));
+        own.or_else(|| self.catalog.schema(None, name))
     }
 
     /// The schema in which an object with a name of these qualifiers is made.
@@ -145,11 +170,14 @@ impl StatementContext<'_> {
             [] => {
                 let database =
                     self.current_database().ok_or_else(|| unknown_database(&self.session.database))?;
-                let mut found = self.session.search_path.iter();
-                found.find_map(|s| self.catalog.schema(Some(database), s)).ok_or_else(|| {
-                    PlanError::new("3F000", "no schema has been selected to create in")
-                        .with_hint("the search path names no existing schema of the current database")
-                })
+                let temporary = |s: &str| TEMP_SCHEMAS.contains(&s).then(|| self.temp_schema()).flatten();
+                let mut path = self.session.search_path.iter();
+                path.find_map(|s| temporary(s).or_else(|| self.catalog.schema(Some(database), s))).ok_or_else(
+                    || {
+                        PlanError::new("3F000", "no schema has been selected to create in")
+                            .with_hint("the search path names no existing schema of the current database")
+                    },
+                )
             }
             _ => self.resolve_schema(qualifiers),
         }
@@ -159,10 +187,7 @@ impl StatementContext<'_> {
     pub fn resolve_schema(&self, parts: &[String]) -> Result<SchemaId, PlanError> {
         let unknown = |s: &str| PlanError::new("3F000", format!("schema \"{s}\" does not exist"));
         match parts {
-            [schema] => {
-                let own = self.current_database().and_then(|d| self.catalog.schema(Some(d), schema));
-                own.or_else(|| self.catalog.schema(None, schema)).ok_or_else(|| unknown(schema))
-            }
+            [schema] => self.schema_named(schema).ok_or_else(|| unknown(schema)),
             [database, schema] => {
                 let id = self.catalog.database(database).ok_or_else(|| unknown_database(database))?;
                 let own = self.catalog.schema(Some(id), schema);

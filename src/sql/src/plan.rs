@@ -353,7 +353,7 @@ pub enum Plan {
         /// The new name.
         to: String,
     },
-    /// ALTER … SWAP WITH, for schemas and clusters.
+    /// ALTER … SWAP WITH, for schemas, clusters, and items of one kind in one schema.
     Swap {
         /// One.
         a: ObjectId,
@@ -403,19 +403,21 @@ pub enum Plan {
     Mutate {
         /// The table.
         table: GlobalId,
-        /// The rows that are affected, with all of the table's columns first; a row that occurs several times is affected once.
+        /// The rows that are affected, each as often as the table has it, with all of the table's columns first.
         selection: HirRelationExpr,
         /// For UPDATE: for each of the table's columns the new value over `selection`'s columns.
         assignments: Option<Vec<HirScalarExpr>>,
-        /// RETURNING, over the table's (new, or deleted) columns.
+        /// RETURNING, over `selection`'s columns with the table's (the first) as they are after UPDATE.
         returning: Option<ReturningPlan>,
     },
     /// BEGIN.
-    Begin {
-        /// READ ONLY or READ WRITE, if given.
-        read_only: Option<bool>,
-        /// ISOLATION LEVEL, as the session variable has it.
-        isolation: Option<String>,
+    Begin(TransactionMode),
+    /// SET TRANSACTION.
+    SetTransaction {
+        /// What is said of the mode.
+        mode: TransactionMode,
+        /// SET SESSION CHARACTERISTICS: for the session's transactions from the next one on.
+        session: bool,
     },
     /// COMMIT.
     Commit,
@@ -430,17 +432,16 @@ pub enum Plan {
         /// SET LOCAL
         local: bool,
     },
+    /// RESET of one variable.
+    ResetVariable(String),
     /// RESET ALL.
     ResetAll,
     /// SHOW of one variable.
     ShowVariable(String),
     /// SHOW ALL.
     ShowAll,
-    /// DISCARD ALL or TEMP.
-    Discard {
-        /// Whether everything is discarded, not just temporary objects.
-        all: bool,
-    },
+    /// DISCARD.
+    Discard(DiscardWhat),
     /// PREPARE.
     Prepare {
         /// Its name.
@@ -479,6 +480,28 @@ pub enum Plan {
     },
     /// CLOSE; `None` is ALL.
     Close(Option<String>),
+}
+
+/// What is said of a transaction's mode.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TransactionMode {
+    /// READ ONLY or READ WRITE, if given.
+    pub read_only: Option<bool>,
+    /// ISOLATION LEVEL, as the session variable has it, if given.
+    pub isolation: Option<String>,
+}
+
+/// What DISCARD discards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiscardWhat {
+    /// Everything that the session has.
+    All,
+    /// Its temporary objects.
+    Temp,
+    /// Plans that are kept of its prepared statements.
+    Plans,
+    /// What is kept of sequences.
+    Sequences,
 }
 
 /// What to drop.
@@ -619,6 +642,21 @@ pub enum ExplainStage {
     Timestamp,
 }
 
+impl ExplainStage {
+    /// The column of EXPLAIN's result.
+    pub fn desc(self) -> RelationDesc {
+        let name = match self {
+            ExplainStage::Raw => "Raw Plan",
+            ExplainStage::Decorrelated => "Decorrelated Plan",
+            ExplainStage::LocallyOptimized => "Locally Optimized Plan",
+            ExplainStage::Optimized => "Optimized Plan",
+            ExplainStage::Physical => "Physical Plan",
+            ExplainStage::Timestamp => "Timestamp",
+        };
+        RelationDesc::empty().with_column(name, ScalarType::String.nullable(false))
+    }
+}
+
 /// EXPLAIN.
 #[derive(Debug, Clone)]
 pub struct ExplainPlan {
@@ -628,8 +666,8 @@ pub struct ExplainPlan {
     pub target: ExplainTarget,
     /// As JSON rather than text.
     pub json: bool,
-    /// WITH (…) options: `arity`, `types`, `keys`, `join implementations`, …
-    pub options: BTreeSet<String>,
+    /// WITH (…) options, each switched on or off: `arity`, `types`, `keys`, `join implementations`, …
+    pub options: BTreeMap<String, bool>,
 }
 
 /// What EXPLAIN explains.

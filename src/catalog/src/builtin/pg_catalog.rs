@@ -133,8 +133,8 @@ pub(super) const PROGRAM: &[(&str, &str)] = &[
                CASE WHEN typlen < 0 THEN 'x' ELSE 'p' END AS typstorage, -1 AS typtypmod, typcollation
         FROM hw_pg_type()
         UNION ALL
-        SELECT t.oid, t.name, s.oid, r.oid, -1, false, CASE t.category WHEN 'P' THEN 'c' ELSE 'b' END,
-               CASE t.category WHEN 'P' THEN 'C' ELSE t.category END, false, true, ',', 0, 0, 0, 0, 'i', 'x', -1, 0
+        SELECT t.oid, t.name, s.oid, r.oid, -1, false, (CASE t.category WHEN 'P' THEN 'c' ELSE 'b' END)::\"char\",
+               (CASE t.category WHEN 'P' THEN 'C' ELSE t.category END)::\"char\", false, true, ',', 0, 0, 0, 0, 'i', 'x', -1, 0
         FROM mz_catalog.mz_types t JOIN mz_internal.mz_visible_schemas s ON t.schema_id = s.id
         JOIN mz_catalog.mz_roles r ON t.owner_id = r.id WHERE t.id LIKE 'u%'",
     ),

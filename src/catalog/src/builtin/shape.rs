@@ -120,7 +120,7 @@ fn default_of(typ: &ColumnType) -> HirScalarExpr {
         return HirScalarExpr::null(scalar);
     }
     let zero = match &scalar {
-        ScalarType::Bool => Datum::False,
+        ScalarType::Bool => Datum::Bool(false),
         ScalarType::Int16 => Datum::Int16(0),
         ScalarType::Int32 => Datum::Int32(0),
         ScalarType::Int64 => Datum::Int64(0),

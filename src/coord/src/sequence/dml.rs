@@ -1,6 +1,6 @@
 //! INSERT, UPDATE, DELETE and COPY FROM.
 //!
-//! Rows that are known when planned are kept in the transaction and written when it commits. Statements that read before they write
+//! Rows that come from no relation are kept in the transaction and written when it commits. Statements that read before they write
 //! hold the write lock from their read to their write, so that nothing is written in between.
 
 use std::collections::BTreeMap;
@@ -10,23 +10,31 @@ use hw_optimizer::PeekPlan;
 use hw_repr::{Datum, Diff, GlobalId, RelationDesc, Row, RowArena};
 use hw_sql::plan::{CopyFormat, QueryWhen, ReturningPlan, SelectPlan};
 
+use super::select::OnRows;
 use crate::client::{CopyIn, ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::error::AdapterError;
+use crate::group_commit::OnLock;
 use crate::session::{Session, TransactionOps};
 
+/// How much a transaction may insert: all of it is in memory until the transaction commits.
+pub(crate) const MAX_TRANSACTION_BYTES: usize = 1 << 30;
+
 /// What a statement does with the rows that it has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     Insert,
     Delete,
-    /// New values of all columns, over the rows read.
-    Update(Vec<MirScalarExpr>),
+    /// The new values of all of the table's columns come last in the rows.
+    Update,
 }
 
-/// The rows that a reading statement affects, read under the write lock.
+/// The rows that a reading statement affects.
 pub(crate) struct Affected {
     ctx: ExecuteContext,
     table: GlobalId,
+    /// Whether they were read under the write lock. If not, they come from no relation, and are kept in the transaction.
+    locked: bool,
     change: Change,
     returning: Option<Returning>,
     rows: Result<Vec<Row>, AdapterError>,
@@ -51,9 +59,11 @@ impl Coordinator {
         &self,
         session: &Session,
         plan: Option<ReturningPlan>,
+        params: &Row,
     ) -> Result<Option<Returning>, AdapterError> {
         let Some(plan) = plan else { return Ok(None) };
-        let exprs = self.lower_scalars(session, plan.exprs)?;
+        let bound = plan.exprs.into_iter().map(|e| crate::hir::bind_scalar(e, params));
+        let exprs = self.lower_scalars(session, bound.collect::<Result<_, _>>()?)?;
         Ok(Some(Returning { exprs, desc: plan.desc }))
     }
 
@@ -80,7 +90,7 @@ impl Coordinator {
     ) {
         let planned = self.plan_affected(&mut ctx.session, table, source, &params);
         let (select, returning) =
-            match planned.and_then(|s| Ok((s, self.lower_returning(&ctx.session, returning)?))) {
+            match planned.and_then(|s| Ok((s, self.lower_returning(&ctx.session, returning, &params)?))) {
                 Ok(planned) => planned,
                 Err(e) => return ctx.retire(Err(e)),
             };
@@ -88,6 +98,9 @@ impl Coordinator {
             SourceRows::Known(rows) => {
                 let result = self.buffer_insert(&mut ctx.session, table, rows, returning.as_ref());
                 ctx.retire(result);
+            }
+            SourceRows::Computed(select) => {
+                self.read_affected(ctx, table, *select, Change::Insert, returning, false);
             }
             SourceRows::Read(select) => self.read_then_write(ctx, table, *select, Change::Insert, returning),
         }
@@ -103,16 +116,12 @@ impl Coordinator {
         params: Row,
     ) {
         let plan = || -> Result<_, AdapterError> {
-            let selection = crate::hir::bind(selection, &params)?;
-            let change = match assignments {
-                None => Change::Delete,
-                Some(exprs) => {
-                    let bound = exprs.into_iter().map(|e| crate::hir::bind_scalar(e, &params));
-                    let bound: Result<Vec<_>, _> = bound.collect();
-                    Change::Update(self.lower_scalars(&ctx.session, bound?)?)
-                }
+            let (selection, change) = match assignments {
+                None => (selection, Change::Delete),
+                Some(values) => (selection.map(values), Change::Update),
             };
-            Ok((select_of(selection)?, change, self.lower_returning(&ctx.session, returning)?))
+            let selection = crate::hir::bind(selection, &params)?;
+            Ok((select_of(selection)?, change, self.lower_returning(&ctx.session, returning, &params)?))
         };
         match plan() {
             Ok((select, change, returning)) => self.read_then_write(ctx, table, select, change, returning),
@@ -142,9 +151,10 @@ impl Coordinator {
         match plan {
             PeekPlan::Constant(rows) => {
                 let rows = rows?.into_iter().map(|(row, diff)| (row, diff.max(0) as u64)).collect();
-                Ok(SourceRows::Known(super::select::finish(rows, &finishing)))
+                let max_bytes = self.max_result_bytes(session);
+                Ok(SourceRows::Known(super::select::finish(rows, &finishing, max_bytes)?))
             }
-            _ => Ok(SourceRows::Read(Box::new(select))),
+            _ => Ok(SourceRows::Computed(Box::new(select))),
         }
     }
 
@@ -162,6 +172,11 @@ impl Coordinator {
         let response = response("INSERT 0", &rows, returning)?;
         let now = self.oracle.now_ms();
         let transaction = session.transaction_mut(now);
+        transaction.written_bytes += rows.iter().map(Row::byte_len).sum::<usize>();
+        if transaction.written_bytes > MAX_TRANSACTION_BYTES {
+            return Err(AdapterError::new("53400", "transaction inserts too much")
+                .with_hint("Insert in several transactions."));
+        }
         if !matches!(transaction.ops, TransactionOps::Writes(_)) {
             transaction.ops = TransactionOps::Writes(BTreeMap::new());
         }
@@ -234,30 +249,49 @@ impl Coordinator {
         change: Change,
         returning: Option<Returning>,
     ) {
-        self.lock_writes(Box::new(move |coord: &mut Coordinator| {
-            let mut ctx = ctx;
-            let read = match coord.plan_read(&mut ctx.session, select, &Row::default()) {
-                Ok(read) => read,
-                Err(e) => {
-                    ctx.retire(Err(e));
-                    return coord.unlock_writes();
+        let cancel = ctx.session.cancel.clone();
+        let on_lock: OnLock = Box::new(move |coord, locked| match locked {
+            Ok(()) => coord.read_affected(ctx, table, select, change, returning, true),
+            Err(e) => ctx.retire(Err(e)),
+        });
+        self.lock_writes(cancel, on_lock);
+    }
+
+    fn read_affected(
+        &mut self,
+        mut ctx: ExecuteContext,
+        table: GlobalId,
+        select: SelectPlan,
+        change: Change,
+        returning: Option<Returning>,
+        locked: bool,
+    ) {
+        let read = match self.plan_read(&mut ctx.session, select, &Row::default()) {
+            Ok(read) => read,
+            Err(e) => {
+                ctx.retire(Err(e));
+                if locked {
+                    self.unlock_writes();
                 }
-            };
-            let messages = coord.messages.clone();
-            coord.read(
-                ctx,
-                read,
-                Box::new(move |ctx, rows| {
-                    let affected = Affected { ctx, table, change, returning, rows };
-                    let _gone = messages.send(Message::Affected(Box::new(affected)));
-                }),
-            );
-        }));
+                return;
+            }
+        };
+        let messages = self.messages.clone();
+        let on_rows: OnRows = Box::new(move |ctx, rows| {
+            let affected = Affected { ctx, table, locked, change, returning, rows };
+            let _gone = messages.send(Message::Affected(Box::new(affected)));
+        });
+        self.read(ctx, read, on_rows);
     }
 
     /// Writes what the rows that were read lead to, and gives the lock back.
     pub(crate) fn affected(&mut self, affected: Affected) {
-        let Affected { ctx, table, change, returning, rows } = affected;
+        let Affected { mut ctx, table, locked, change, returning, rows } = affected;
+        if !locked {
+            let kept =
+                rows.and_then(|rows| self.buffer_insert(&mut ctx.session, table, rows, returning.as_ref()));
+            return ctx.retire(kept);
+        }
         let changes = rows.and_then(|rows| {
             let (name, desc) = self.table_desc(table)?;
             changes_of(&name, &desc, change, rows, returning.as_ref())
@@ -284,6 +318,9 @@ impl Coordinator {
 
 enum SourceRows {
     Known(Vec<Row>),
+    /// A query of no relation.
+    Computed(Box<SelectPlan>),
+    /// A query of relations.
     Read(Box<SelectPlan>),
 }
 
@@ -328,27 +365,33 @@ fn changes_of(
 ) -> Result<(Updates, ExecuteResponse), AdapterError> {
     let arity = desc.arity();
     let first_columns = |row: &Row| Row::pack(row.iter().take(arity));
-    let (tag, removed, added): (&str, Vec<Row>, Vec<Row>) = match change {
-        Change::Insert => ("INSERT 0", vec![], rows),
-        Change::Delete => ("DELETE", rows.iter().map(first_columns).collect(), vec![]),
-        Change::Update(assignments) => {
-            let arena = RowArena::new();
-            let mut added = Vec::with_capacity(rows.len());
-            for row in &rows {
-                let datums = row.unpack();
-                let values: Result<Vec<_>, _> = assignments.iter().map(|e| e.eval(&datums, &arena)).collect();
-                added.push(Row::pack_slice(&values?));
-            }
-            ("UPDATE", rows.iter().map(first_columns).collect(), added)
-        }
+    let removed: Vec<Row> = match change {
+        Change::Insert => vec![],
+        Change::Delete | Change::Update => rows.iter().map(first_columns).collect(),
+    };
+    // What RETURNING sees.
+    let (tag, shown) = match change {
+        Change::Insert => ("INSERT 0", rows),
+        Change::Delete => ("DELETE", rows),
+        Change::Update => ("UPDATE", rows.iter().map(|row| updated(row, arity)).collect()),
+    };
+    let added: Vec<Row> = match change {
+        Change::Delete => vec![],
+        Change::Insert | Change::Update => shown.iter().map(first_columns).collect(),
     };
     for row in &added {
         check_not_null(name, desc, row)?;
     }
-    let shown = if tag == "DELETE" { &removed } else { &added };
-    let response = response(tag, shown, returning)?;
+    let response = response(tag, &shown, returning)?;
     let updates = removed.into_iter().map(|r| (r, -1)).chain(added.into_iter().map(|r| (r, 1)));
     Ok((updates.collect(), response))
+}
+
+/// A row with the new values, which come last, in place of the old ones, which come first.
+fn updated(row: &Row, arity: usize) -> Row {
+    let datums = row.unpack();
+    let new = datums.len() - arity;
+    Row::pack(datums[new..].iter().chain(&datums[arity..new]).copied())
 }
 
 fn response(tag: &str, rows: &[Row], returning: Option<&Returning>) -> Result<ExecuteResponse, AdapterError> {

@@ -1,54 +1,18 @@
 //! From a portal to a plan.
 
+use std::sync::Arc;
+
+use hw_catalog::CatalogState;
 use hw_repr::{GlobalId, Row, ScalarType};
 use hw_sql::parser::{ParsedStatement, Statement};
 use hw_sql::plan::{CopySource, Plan};
 use hw_sql::{PlanError, StatementContext};
 
+use super::rules;
+use super::transaction::Gathered;
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::error::AdapterError;
 use crate::session::{Portal, PreparedStatement, Session, TransactionOps};
-
-/// What a plan does to a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// Allowed anywhere; touches no data.
-    Neutral,
-    /// COMMIT and ROLLBACK.
-    End,
-    /// Reads.
-    Read,
-    /// Inserts.
-    Insert,
-    /// Must be alone.
-    Single,
-    /// Reads and must be alone.
-    Subscribe,
-}
-
-fn classify(plan: &Plan) -> Class {
-    match plan {
-        Plan::Commit | Plan::Rollback => Class::End,
-        Plan::Select(_) | Plan::CopyTo { .. } | Plan::Explain(_) => Class::Read,
-        Plan::Subscribe(_) => Class::Subscribe,
-        Plan::Insert { .. } | Plan::CopyFrom { .. } => Class::Insert,
-        Plan::ConstantRows { .. }
-        | Plan::Begin { .. }
-        | Plan::SetVariable { .. }
-        | Plan::ResetAll
-        | Plan::ShowVariable(_)
-        | Plan::ShowAll
-        | Plan::Discard { .. }
-        | Plan::Prepare { .. }
-        | Plan::Execute { .. }
-        | Plan::Deallocate(_)
-        | Plan::Declare { .. }
-        | Plan::Fetch { .. }
-        | Plan::Close(_)
-        | Plan::ValidateConnection { .. } => Class::Neutral,
-        _ => Class::Single,
-    }
-}
 
 impl Coordinator {
     /// Plans a statement as far as its result and parameters.
@@ -58,8 +22,7 @@ impl Coordinator {
         statement: Option<ParsedStatement>,
         params: Vec<Option<ScalarType>>,
     ) -> Result<PreparedStatement, AdapterError> {
-        let state = self.catalog.state();
-        let catalog_revision = state.revision();
+        let catalog_revision = self.session_state(session).revision();
         let Some(statement) = statement else {
             return Ok(PreparedStatement { statement: None, result: None, params: vec![], catalog_revision });
         };
@@ -68,12 +31,14 @@ impl Coordinator {
         let scx = StatementContext::new(&catalog, &info, &statement.extensions).with_params(params);
         let desc =
             hw_sql::statement::describe(&scx, &statement.statement).map_err(|e| placed(e, &statement))?;
-        Ok(PreparedStatement {
-            result: desc.result,
-            params: desc.params,
-            statement: Some(statement),
-            catalog_revision,
-        })
+        let result = match &statement.statement {
+            Statement::Fetch { name, .. } => session.cursors.get(&name.value).map(|c| c.desc.clone()),
+            Statement::Execute { name, .. } => {
+                session.prepared.get(&name.value).and_then(|p| p.result.clone())
+            }
+            _ => desc.result,
+        };
+        Ok(PreparedStatement { result, params: desc.params, statement: Some(statement), catalog_revision })
     }
 
     /// Executes a portal.
@@ -111,8 +76,13 @@ impl Coordinator {
         let scx = StatementContext::new(&catalog, &info, &statement.extensions).with_params(params);
         let request = hw_sql::statement::needs_purification(&scx, &statement.statement);
         if let Some(request) = request.map_err(|e| placed(e, statement))? {
-            let connection = self.mysql_connection(request.connection)?;
+            let connection = self.session_connection(session, request.connection)?;
             return Ok(Planned::Purify(Box::new(request), connection));
+        }
+        if let Statement::Execute { name, params } = &statement.statement {
+            let types = &session.prepared(&name.value)?.params;
+            let plan = hw_sql::statement::plan_execute(&scx, &name.value, params, types);
+            return Ok(Planned::Plan(Box::new(plan.map_err(|e| placed(e, statement))?)));
         }
         let owned = &mut self.catalog;
         let mut ids = || owned.allocate_user_id();
@@ -122,21 +92,10 @@ impl Coordinator {
 
     /// Carries out a plan.
     pub(crate) async fn sequence(&mut self, mut ctx: ExecuteContext, plan: Plan, params: Row) {
-        let class = classify(&plan);
-        if let Some(writes) = take_pending_writes(&mut ctx.session, class) {
-            // What an implicit transaction has inserted is written before a statement that has to see it, or to be alone.
-            let messages = self.messages.clone();
-            return self.write(
-                writes,
-                Some(Box::new(move |_, result| match result {
-                    Ok(_) => {
-                        let _gone = messages.send(Message::Resume(Box::new((ctx, plan, params))));
-                    }
-                    Err(e) => ctx.retire(Err(e)),
-                })),
-            );
+        if let Some(gathered) = rules::take_gathered(&mut ctx.session, &plan) {
+            return self.write_first(ctx, gathered, plan, params).await;
         }
-        if let Err(e) = check_transaction(&mut ctx.session, class) {
+        if let Err(e) = rules::check(&mut ctx.session, &plan) {
             return ctx.retire(Err(e));
         }
         match plan {
@@ -157,19 +116,21 @@ impl Coordinator {
                 self.sequence_mutate(ctx, table, selection, assignments, returning, params);
             }
             Plan::CopyFrom { table, columns, format } => self.sequence_copy_from(ctx, table, columns, format),
-            Plan::Begin { read_only, isolation } => self.sequence_begin(ctx, read_only, isolation),
-            Plan::Commit => self.end_transaction(ctx, true, "COMMIT"),
-            Plan::Rollback => self.end_transaction(ctx, false, "ROLLBACK"),
+            Plan::Begin(mode) => self.sequence_begin(ctx, mode),
+            Plan::Commit => self.end_transaction(ctx, true, "COMMIT").await,
+            Plan::Rollback => self.end_transaction(ctx, false, "ROLLBACK").await,
             Plan::ValidateConnection { id } => self.validate_connection(ctx, id),
+            Plan::Discard(what) => self.sequence_discard(ctx, what).await,
             Plan::SetVariable { .. }
+            | Plan::SetTransaction { .. }
+            | Plan::ResetVariable(_)
             | Plan::ResetAll
             | Plan::ShowVariable(_)
             | Plan::ShowAll
-            | Plan::Discard { .. }
             | Plan::Prepare { .. }
             | Plan::Deallocate(_)
             | Plan::Close(_) => {
-                let result = self.sequence_setting(&mut ctx.session, plan).await;
+                let result = self.sequence_setting(&mut ctx.session, plan);
                 ctx.retire(result);
             }
             Plan::Execute { name, params } => Box::pin(self.sequence_execute(ctx, name, params)).await,
@@ -179,9 +140,35 @@ impl Coordinator {
         }
     }
 
-    /// The catalog as a session sees it, its temporary items included.
+    /// What an implicit transaction has gathered is carried out before a statement that has to see it, or to be alone.
+    async fn write_first(&mut self, ctx: ExecuteContext, gathered: Gathered, plan: Plan, params: Row) {
+        let (updates, followed) = match self.carry_out(&ctx.session, gathered).await {
+            Ok(written) => written,
+            Err(e) => return ctx.retire(Err(e)),
+        };
+        let messages = self.messages.clone();
+        self.write(
+            updates,
+            Some(Box::new(move |_, result| match result.and(followed) {
+                Ok(()) => {
+                    let _gone = messages.send(Message::Resume(Box::new((ctx, plan, params))));
+                }
+                Err(e) => ctx.retire(Err(e)),
+            })),
+        );
+    }
+
+    /// The catalog as a session's transaction sees it.
+    pub(crate) fn session_state(&self, session: &Session) -> Arc<CatalogState> {
+        match session.transaction.as_ref().map(|t| &t.ops) {
+            Some(TransactionOps::Ddl(open)) => open.state(),
+            _ => self.catalog.state(),
+        }
+    }
+
+    /// The same with the session's temporary items.
     pub(crate) fn session_catalog(&self, session: &Session) -> hw_catalog::SessionCatalog {
-        self.catalog.for_session(session.conn_id)
+        hw_catalog::SessionCatalog::new(self.session_state(session), session.conn_id)
     }
 
     /// The ids of all user items below these.
@@ -204,61 +191,4 @@ fn ends_transaction(statement: &ParsedStatement) -> bool {
 pub(crate) fn placed(mut e: PlanError, statement: &ParsedStatement) -> AdapterError {
     e.position = e.position.map(|p| p + statement.offset);
     e.into()
-}
-
-/// In a query string of several statements without BEGIN, a statement that cannot share a transaction with those before it begins
-/// a new one; the insertions that are thereby to be written first are returned.
-fn take_pending_writes(session: &mut Session, class: Class) -> Option<Writes> {
-    let transaction = session.transaction.as_mut().filter(|t| !t.explicit)?;
-    let compatible = matches!(
-        (class, &transaction.ops),
-        (Class::Neutral | Class::End, _)
-            | (_, TransactionOps::None)
-            | (Class::Insert, TransactionOps::Writes(_))
-            | (Class::Read, TransactionOps::Reads { .. })
-    );
-    if compatible {
-        return None;
-    }
-    match std::mem::take(&mut transaction.ops) {
-        TransactionOps::Writes(writes) if !writes.is_empty() => Some(writes),
-        _ => None,
-    }
-}
-
-type Writes = std::collections::BTreeMap<GlobalId, Vec<(Row, hw_repr::Diff)>>;
-
-/// Checks that a transaction may still do such a thing.
-fn check_transaction(session: &mut Session, class: Class) -> Result<(), AdapterError> {
-    let Some(transaction) = &mut session.transaction else { return Ok(()) };
-    let mixed = |what: &str| {
-        Err(AdapterError::new("25000", format!("transaction in {what} mode"))
-            .with_hint("A transaction either reads, or inserts, or consists of one other statement."))
-    };
-    let alone = transaction.explicit;
-    match (class, &transaction.ops) {
-        (Class::Neutral | Class::End, _) => Ok(()),
-        (Class::Insert | Class::Single, _) if transaction.read_only => {
-            Err(AdapterError::new("25006", "cannot execute this statement in a read-only transaction"))
-        }
-        (_, TransactionOps::Single | TransactionOps::Subscribe) if alone => mixed("single-statement"),
-        (Class::Read | Class::Subscribe, TransactionOps::Writes(w)) if !w.is_empty() => mixed("write-only"),
-        (Class::Insert, TransactionOps::Reads { .. }) => mixed("read-only"),
-        (Class::Single, _) if transaction.explicit => {
-            Err(AdapterError::new("25001", "this statement cannot run inside a transaction block"))
-        }
-        (Class::Single, TransactionOps::Reads { .. } | TransactionOps::Writes(_)) if alone => {
-            mixed("read-only or write-only")
-        }
-        (Class::Single, _) => {
-            transaction.ops = TransactionOps::Single;
-            Ok(())
-        }
-        (Class::Subscribe, TransactionOps::Reads { .. }) => mixed("read-only"),
-        (Class::Subscribe, _) => {
-            transaction.ops = TransactionOps::Subscribe;
-            Ok(())
-        }
-        (Class::Read | Class::Insert, _) => Ok(()),
-    }
 }

@@ -1,5 +1,6 @@
 //! What may be maintained: views and indexes whose rows depend on nothing but collections and time.
 
+use hw_catalog::CatalogState;
 use hw_expr::{MirRelationExpr, MirScalarExpr, UnmaterializableFunc};
 use hw_sql::plan::ItemDefinition;
 
@@ -8,19 +9,23 @@ use crate::error::AdapterError;
 
 impl Coordinator {
     /// What is maintained cannot depend on the statement's context, `mz_now()` excepted, nor can the views that it reads.
-    pub(crate) fn check_materializable(&self, definition: &ItemDefinition) -> Result<(), AdapterError> {
+    pub(crate) fn check_materializable(
+        &self,
+        state: &CatalogState,
+        definition: &ItemDefinition,
+    ) -> Result<(), AdapterError> {
         let (mir, cluster) = match definition {
             ItemDefinition::MaterializedView(view) => {
                 (hw_sql::lowering::lower(view.expr.clone())?, view.cluster)
             }
             ItemDefinition::Index(index) => {
-                let item = hw_sql::Catalog::item(&*self.catalog.state(), index.on);
+                let item = hw_sql::Catalog::item(state, index.on);
                 let Some(typ) = item.and_then(|i| i.desc().map(|d| d.typ().clone())) else { return Ok(()) };
                 (MirRelationExpr::global_get(index.on, typ), index.cluster)
             }
             _ => return Ok(()),
         };
-        let views = self.expand(&mir, cluster)?.views;
+        let views = self.expand_in(state, &mir, cluster)?.views;
         let mut found = None;
         for mut mir in views.into_iter().map(|(_, view)| view).chain([mir]) {
             mir.visit_mut_post(&mut |e| {

@@ -1,7 +1,6 @@
 //! Reads: a query becomes a constant, a peek into an index or shard, or a short-lived dataflow with a peek.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use hw_expr::{MapFilterProject, MirRelationExpr, MirScalarExpr, RowSetFinishing, UnmaterializableFunc};
 use hw_optimizer::PeekPlan;
@@ -12,14 +11,13 @@ use hw_repr::{
 };
 use hw_sql::plan::{CopyFormat, QueryWhen, SelectPlan};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::cancel::StatementCancel;
 use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::dataflow::Expanded;
 use crate::error::AdapterError;
-use crate::reads::statement_timeout;
 use crate::session::{Session, TransactionOps};
 use crate::timestamp::{Isolation, ReadInputs, When, select};
 
@@ -104,8 +102,7 @@ impl Coordinator {
         let ids = (self.transient_id(), self.transient_id());
         let state = self.catalog.state();
         let context = crate::dataflow::ClusterContext { state, coord: self, cluster, transforms };
-        hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)
-            .map_err(|e| AdapterError::internal(format!("optimizer: {e}")))
+        Ok(hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)?)
     }
 
     /// The views that a query needs, with functions of the statement's context replaced in them too.
@@ -188,7 +185,8 @@ impl Coordinator {
     }
 
     /// All reads of a transaction happen at one time; what may be read at it is held from the first read on: everything in the
-    /// schemas that the first read touches.
+    /// schemas that the first read touches, and the system's relations, which clients look into at any moment. When it has read
+    /// nothing but those so far, others may follow as far as they can still be read at that time.
     fn transaction_timestamp(
         &mut self,
         session: &mut Session,
@@ -197,9 +195,17 @@ impl Coordinator {
         isolation: Isolation,
     ) -> Result<Timestamp, AdapterError> {
         let now = self.oracle.now_ms();
-        if let TransactionOps::Reads { timestamp: Some(ts), ids, .. } = &session.transaction_mut(now).ops {
-            let outside = inputs.iter().find(|id| !ids.contains(id) && !id.is_transient());
-            return match outside {
+        if let TransactionOps::Reads { timestamp: Some(ts), ids, holds, .. } =
+            &mut session.transaction_mut(now).ops
+        {
+            let new = inputs.iter().filter(|id| !ids.contains(id) && !id.is_transient());
+            let outside: BTreeSet<GlobalId> = new.copied().collect();
+            if ids.iter().all(|id| id.is_system()) && self.controller.least_valid_read(&outside) <= *ts {
+                holds.extend(self.controller.hold(outside.iter().copied(), *ts));
+                ids.extend(outside);
+                return Ok(*ts);
+            }
+            return match outside.first() {
                 None => Ok(*ts),
                 Some(id) => {
                     let state = self.catalog.state();
@@ -221,8 +227,9 @@ impl Coordinator {
         if inputs.is_empty() {
             return Ok(self.oracle.read_ts());
         }
-        let ids = self.timedomain(cluster, inputs);
+        let mut ids = self.timedomain(cluster, inputs);
         let timestamp = select(When::Immediately, isolation, self.read_inputs(&ids))?;
+        ids.extend(self.system_relations_at(timestamp));
         if isolation == Isolation::StrictSerializable {
             self.oracle.apply(timestamp);
         }
@@ -230,6 +237,16 @@ impl Coordinator {
         session.transaction_mut(now).ops =
             TransactionOps::Reads { timestamp: Some(timestamp), ids, cluster: Some(cluster), holds };
         Ok(timestamp)
+    }
+
+    /// The system's collections that can be read at a time.
+    fn system_relations_at(&self, timestamp: Timestamp) -> Vec<GlobalId> {
+        let state = self.catalog.state();
+        let system = state.items().map(|i| i.id).filter(|id| id.is_system());
+        let readable = |id: &GlobalId| {
+            self.controller.frontiers(*id).is_some_and(|f| f.upper > 0 && f.since <= timestamp)
+        };
+        system.filter(readable).collect()
     }
 
     fn timedomain(&self, cluster: ClusterId, inputs: &BTreeSet<GlobalId>) -> BTreeSet<GlobalId> {
@@ -278,24 +295,24 @@ impl Coordinator {
     /// Waits for the inputs, then runs the read.
     pub(crate) fn read(&mut self, ctx: ExecuteContext, read: Read, on_rows: OnRows) {
         if let PeekPlan::Constant(rows) = read.plan {
-            let rows = rows.map_err(AdapterError::from).and_then(|rows| constant_rows(rows, &read.finishing));
-            return on_rows(ctx, rows);
+            let max_bytes = self.max_result_bytes(&ctx.session);
+            let rows = rows.map_err(AdapterError::from);
+            return on_rows(ctx, rows.and_then(|rows| constant_rows(rows, &read.finishing, max_bytes)));
         }
-        let timeout = statement_timeout_of(&ctx.session);
         let holds = self.controller.hold(read.inputs.iter().copied(), read.timestamp);
         let (ids, ts) = (read.inputs.clone(), read.timestamp);
         let cancel = ctx.session.cancel.clone();
         let go = Box::new(move |coord: &mut Coordinator, ready: Result<(), AdapterError>| {
             match ready {
-                Ok(()) => coord.send_read(ctx, read, timeout, on_rows),
+                Ok(()) => coord.send_read(ctx, read, on_rows),
                 Err(e) => on_rows(ctx, Err(e)),
             }
             drop(holds);
         });
-        self.when_complete(ids, ts, cancel, timeout, go);
+        self.when_complete(ids, ts, cancel, go);
     }
 
-    fn send_read(&mut self, ctx: ExecuteContext, read: Read, timeout: Option<Duration>, on_rows: OnRows) {
+    fn send_read(&mut self, ctx: ExecuteContext, read: Read, on_rows: OnRows) {
         let Read { plan, finishing, cluster, timestamp, .. } = read;
         let max_result_bytes = self.max_result_bytes(&ctx.session);
         let uuid = Uuid::new_v4();
@@ -325,7 +342,7 @@ impl Coordinator {
         let messages = self.messages.clone();
         let cancel = ctx.session.cancel.clone();
         hw_base::task::spawn("peek", async move {
-            let (rows, answered) = await_peek(answer, &finishing, &cancel, timeout).await;
+            let (rows, answered) = await_peek(answer, &finishing, max_result_bytes, &cancel).await;
             if !answered {
                 let _gone = messages.send(Message::CancelPeek(cluster, uuid));
             }
@@ -363,6 +380,15 @@ impl Coordinator {
         });
     }
 
+    /// The schemas of the search path that exist, in order; with those that are searched without being in it.
+    fn current_schemas(&self, session: &Session, include_implicit: bool) -> Vec<String> {
+        let catalog = self.session_catalog(session);
+        let info = session.info();
+        let extensions = hw_sql::parser::Extensions::default();
+        let scx = hw_sql::StatementContext::new(&catalog, &info, &extensions);
+        scx.search_schema_names(include_implicit)
+    }
+
     fn context_value(&self, session: &Session, f: &UnmaterializableFunc) -> Option<MirScalarExpr> {
         use UnmaterializableFunc as F;
         let text = |s: &str, typ: ScalarType| MirScalarExpr::literal(Datum::String(s), typ);
@@ -378,16 +404,12 @@ impl Coordinator {
             F::PostmasterStartTime => time(self.started_ms),
             F::CurrentUser | F::SessionUser => text(&session.user, ScalarType::PgLegacyName),
             F::CurrentDatabase => text(&get("database"), ScalarType::PgLegacyName),
-            F::CurrentSchema => match session.info().search_path.first() {
+            F::CurrentSchema => match self.current_schemas(session, false).first() {
                 Some(s) => text(s, ScalarType::PgLegacyName),
                 None => MirScalarExpr::null(ScalarType::PgLegacyName),
             },
             F::CurrentSchemas { include_implicit } => {
-                let mut names: Vec<String> = Vec::new();
-                if *include_implicit {
-                    names.extend(hw_sql::names::IMPLICIT_SCHEMAS.iter().map(|s| (*s).to_owned()));
-                }
-                names.extend(session.info().search_path);
+                let names = self.current_schemas(session, *include_implicit);
                 let mut row = Row::default();
                 row.packer().push_array(names.iter().map(|n| Datum::String(n)));
                 MirScalarExpr::Literal(Ok(row), ScalarType::PgLegacyName.array_of().nullable(false))
@@ -413,12 +435,6 @@ impl Coordinator {
             F::SessionId => MirScalarExpr::literal(Datum::Uuid(session.uuid), ScalarType::Uuid),
         })
     }
-}
-
-/// The session's `statement_timeout`.
-pub(crate) fn statement_timeout_of(session: &Session) -> Option<Duration> {
-    let ms: u64 = session.vars.get("statement_timeout")?.parse().ok()?;
-    (ms > 0).then(|| Duration::from_millis(ms))
 }
 
 /// What a planned peek reads.
@@ -447,42 +463,48 @@ fn replace_mz_now(mfp: &mut MapFilterProject, timestamp: Timestamp) {
 async fn await_peek(
     answer: oneshot::Receiver<PeekResponse>,
     finishing: &RowSetFinishing,
-    cancel: &CancellationToken,
-    timeout: Option<Duration>,
+    max_bytes: u64,
+    cancel: &StatementCancel,
 ) -> (Result<Vec<Row>, AdapterError>, bool) {
-    let late = async {
-        match timeout {
-            Some(t) => tokio::time::sleep(t).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         response = answer => {
             let rows = match response {
-                Ok(PeekResponse::Rows(rows)) => Ok(finish(rows, finishing)),
+                Ok(PeekResponse::Rows(rows)) => finish(rows, finishing, max_bytes),
                 Ok(PeekResponse::Error(e)) => Err(e.into()),
-                Ok(PeekResponse::Canceled) => Err(AdapterError::canceled()),
+                Ok(PeekResponse::Canceled) => Err(cancel.error()),
                 Err(_) => Err(AdapterError::new("55000", "the cluster on which the query ran was dropped")),
             };
             (rows, true)
         }
-        () = cancel.cancelled() => (Err(AdapterError::canceled()), false),
-        () = late => (Err(statement_timeout()), false),
+        () = cancel.cancelled() => (Err(cancel.error()), false),
     }
 }
 
-fn constant_rows(rows: Vec<(Row, Diff)>, finishing: &RowSetFinishing) -> Result<Vec<Row>, AdapterError> {
+fn constant_rows(
+    rows: Vec<(Row, Diff)>,
+    finishing: &RowSetFinishing,
+    max_bytes: u64,
+) -> Result<Vec<Row>, AdapterError> {
     let mut counted = Vec::with_capacity(rows.len());
     for (row, diff) in rows {
         let n =
             u64::try_from(diff).map_err(|_| AdapterError::from(hw_expr::EvalError::NegativeMultiplicity))?;
         counted.push((row, n));
     }
-    Ok(finish(counted, finishing))
+    finish(counted, finishing, max_bytes)
 }
 
 /// Orders, skips, limits, projects, and repeats rows by their multiplicity.
-pub(crate) fn finish(mut rows: Vec<(Row, u64)>, finishing: &RowSetFinishing) -> Vec<Row> {
+///
+/// # Errors
+/// 53200 when that makes more than `max_bytes`: a worker counts a row once, however often it occurs.
+pub(crate) fn finish(
+    mut rows: Vec<(Row, u64)>,
+    finishing: &RowSetFinishing,
+    max_bytes: u64,
+) -> Result<Vec<Row>, AdapterError> {
+    /// What each row costs besides its bytes, as workers count.
+    const ROW_OVERHEAD: u64 = 16;
     if !finishing.order_by.is_empty() {
         rows.sort_by(|(a, _), (b, _)| {
             let (da, db) = (a.unpack(), b.unpack());
@@ -491,6 +513,7 @@ pub(crate) fn finish(mut rows: Vec<(Row, u64)>, finishing: &RowSetFinishing) -> 
     }
     let mut skip = finishing.offset;
     let mut left = finishing.limit.unwrap_or(u64::MAX);
+    let mut bytes: u64 = 0;
     let mut out = Vec::new();
     for (row, count) in rows {
         let skipped = skip.min(count);
@@ -499,13 +522,25 @@ pub(crate) fn finish(mut rows: Vec<(Row, u64)>, finishing: &RowSetFinishing) -> 
         left -= take;
         if take > 0 {
             let projected = project(row, &finishing.project);
+            bytes = bytes.saturating_add(take.saturating_mul(projected.data().len() as u64 + ROW_OVERHEAD));
+            if bytes > max_bytes {
+                return Err(too_large(max_bytes));
+            }
             out.extend(std::iter::repeat_n(projected, usize::try_from(take).unwrap_or(usize::MAX)));
         }
         if left == 0 {
             break;
         }
     }
-    out
+    Ok(out)
+}
+
+/// The error of a result that is larger than `max_result_size` or `max_query_result_size`.
+fn too_large(max_bytes: u64) -> AdapterError {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
+    let unit = UNITS.iter().find(|(unit, _)| max_bytes >= *unit && max_bytes.is_multiple_of(*unit));
+    let size = unit.map_or(format!("{max_bytes} B"), |(unit, name)| format!("{} {name}", max_bytes / unit));
+    AdapterError::new("53200", format!("result exceeds max size of {size}"))
 }
 
 fn project(row: Row, columns: &[usize]) -> Row {

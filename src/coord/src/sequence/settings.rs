@@ -6,8 +6,9 @@ use std::time::Duration;
 use hw_expr::HirScalarExpr;
 use hw_repr::{Datum, RelationDesc, Row, RowArena, ScalarType};
 use hw_sql::StatementContext;
-use hw_sql::plan::Plan;
+use hw_sql::plan::{DiscardWhat, Plan};
 
+use super::transaction::{check_mode_change, warn_outside_block};
 use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext};
 use crate::error::AdapterError;
@@ -30,16 +31,26 @@ fn done(tag: &str) -> Result<ExecuteResponse, AdapterError> {
 }
 
 impl Coordinator {
-    pub(crate) async fn sequence_setting(
+    pub(crate) fn sequence_setting(
         &mut self,
         session: &mut Session,
         plan: Plan,
     ) -> Result<ExecuteResponse, AdapterError> {
         match plan {
             Plan::SetVariable { name, values, local } => {
-                self.check_setting(&name, values.as_deref())?;
+                if local {
+                    warn_outside_block(session, "SET LOCAL");
+                }
+                self.check_setting(session, &name, values.as_deref())?;
                 session.vars.set(&name, values.as_deref(), local)?;
                 done("SET")
+            }
+            Plan::ResetVariable(name) => {
+                session.vars.set(&name, None, false)?;
+                done("RESET")
+            }
+            Plan::SetTransaction { mode, session: for_session } => {
+                self.sequence_set_transaction(session, mode, for_session)
             }
             Plan::ResetAll => {
                 session.vars.reset_all();
@@ -65,16 +76,6 @@ impl Coordinator {
                     Row::pack_slice(&[Datum::String(&n.to_lowercase()), Datum::String(&v), Datum::String(d)])
                 };
                 Ok(constant_rows(desc, session.vars.all().into_iter().map(row).collect(), "SHOW"))
-            }
-            Plan::Discard { all } => {
-                self.drop_temporary_items(session.conn_id).await;
-                if !all {
-                    return done("DISCARD TEMP");
-                }
-                session.vars.reset_all();
-                session.prepared.clear();
-                session.cursors.clear();
-                done("DISCARD ALL")
             }
             Plan::Prepare { name, sql, types } => {
                 if session.prepared.contains_key(&name) {
@@ -110,9 +111,37 @@ impl Coordinator {
         }
     }
 
-    /// Settings that name objects: a cluster that does not exist yet is allowed, as a database is, but said.
-    fn check_setting(&self, name: &str, values: Option<&[String]>) -> Result<(), AdapterError> {
-        let state = self.catalog.state();
+    /// DISCARD
+    pub(crate) async fn sequence_discard(&mut self, mut ctx: ExecuteContext, what: DiscardWhat) {
+        let result = match what {
+            DiscardWhat::Temp => return self.sequence_ddl(ctx, Plan::Discard(what)).await,
+            // Statements are planned anew whenever they are executed: no plan is kept.
+            DiscardWhat::Plans => done("DISCARD PLANS"),
+            // There are no sequences.
+            DiscardWhat::Sequences => done("DISCARD SEQUENCES"),
+            DiscardWhat::All => self.stage_temporary_drop(&mut ctx.session).and_then(|()| {
+                ctx.session.vars.reset_all();
+                ctx.session.prepared.clear();
+                ctx.session.cursors.clear();
+                done("DISCARD ALL")
+            }),
+        };
+        ctx.retire(result);
+    }
+
+    /// Settings that depend on other things than their values: what the transaction has done, which clusters there are.
+    fn check_setting(
+        &self,
+        session: &Session,
+        name: &str,
+        values: Option<&[String]>,
+    ) -> Result<(), AdapterError> {
+        if let ("transaction_isolation" | "transaction_read_only", Some(def), Some(values)) =
+            (name, vars::lookup(name), values)
+        {
+            check_mode_change(session, name, &def.normalize(values)?)?;
+        }
+        let state = self.session_state(session);
         match (name, values) {
             ("cluster", Some([cluster])) if hw_sql::Catalog::cluster_by_name(&*state, cluster).is_none() => {
                 Err(AdapterError::new("42704", format!("unknown cluster '{cluster}'")))
@@ -129,22 +158,10 @@ impl Coordinator {
     ) {
         let portal = || -> Result<Portal, AdapterError> {
             let prepared = Arc::clone(ctx.session.prepared(&name)?);
-            if prepared.params.len() != params.len() {
-                return Err(AdapterError::new(
-                    "42601",
-                    format!("wrong number of parameters for prepared statement \"{name}\""),
-                )
-                .with_detail(format!(
-                    "Expected {} parameters but got {}.",
-                    prepared.params.len(),
-                    params.len()
-                )));
-            }
             let arena = RowArena::new();
             let mut values = Row::default();
             let mut packer = values.packer();
-            for (param, typ) in params.into_iter().zip(&prepared.params) {
-                let param = crate::hir::coerce_parameter(param, typ)?;
+            for param in params {
                 let mut scalar = hw_sql::lowering::lower_scalar(param)?;
                 self.replace_in_scalar(&ctx.session, &mut scalar);
                 packer.push(scalar.eval(&[], &arena)?);
@@ -160,7 +177,7 @@ impl Coordinator {
     /// DECLARE: the query starts now, its rows are taken by FETCH.
     pub(crate) async fn sequence_declare(
         &mut self,
-        mut ctx: ExecuteContext,
+        ctx: ExecuteContext,
         name: String,
         sql: String,
         hold: bool,
@@ -188,7 +205,8 @@ impl Coordinator {
             let result = match result {
                 Ok(ExecuteResponse::Rows { desc, rows, live, .. }) => {
                     let buffered = std::collections::VecDeque::new();
-                    let cursor = Cursor { desc, rows, buffered, done: false, hold, subscribe: live };
+                    let cursor =
+                        Cursor { desc, rows, buffered, done: false, hold, is_new: true, subscribe: live };
                     session.cursors.insert(name, cursor);
                     done("DECLARE CURSOR")
                 }
@@ -233,7 +251,7 @@ impl Coordinator {
             let desc = cursor.desc.clone();
             let rows = tokio::select! {
                 rows = fetch(&mut cursor, count, timeout_ms) => rows,
-                () = cancel.cancelled() => Err(AdapterError::canceled()),
+                () = cancel.cancelled() => Err(cancel.error()),
             };
             ctx.session.cursors.insert(name, cursor);
             ctx.retire(rows.map(|rows| ExecuteResponse::Rows {

@@ -9,8 +9,8 @@ use hw_protocol::command::SubscribeBatch;
 use hw_repr::{ColumnOrder, Datum, Diff, GlobalId, Row, Timestamp, compare_rows_by};
 use hw_sql::plan::{CopyFormat, QueryWhen, SubscribeFrom, SubscribeOutput, SubscribePlan};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
+use crate::cancel::StatementCancel;
 use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::error::AdapterError;
@@ -111,7 +111,7 @@ fn stream_rows(
     stream: SubscribeStream,
     format: Formatter,
     messages: mpsc::UnboundedSender<Message>,
-    cancel: CancellationToken,
+    cancel: StatementCancel,
 ) -> RowStream {
     let guard = DropGuard { id, messages };
     let state = Some((stream, format, guard));
@@ -122,7 +122,7 @@ fn stream_rows(
             loop {
                 let batch = tokio::select! {
                     batch = stream.recv() => batch,
-                    () = cancel.cancelled() => return Some((Err(AdapterError::canceled()), None)),
+                    () = cancel.cancelled() => return Some((Err(cancel.error()), None)),
                 };
                 let Some(batch) = batch else {
                     let e = AdapterError::new(

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use hw_repr::{RelationDesc, ScalarType};
 
+pub(crate) use self::kinds::io_name;
 use self::polymorphic::{desc_type, param_oid, return_oid};
 use crate::func::{CastContext, FuncDef, FuncKind, ParamType, Registry, Role, Volatility, registry};
 

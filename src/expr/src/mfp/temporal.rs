@@ -44,13 +44,12 @@ impl MapFilterProject {
                 if c.contains_temporal() {
                     bounds(c, &mut lower, &mut upper)?;
                 } else {
-                    let position = c.support().into_iter().max().map_or(0, |c| c + 1).max(self.input_arity);
                     kept.push((position, c));
                 }
             }
         }
-        kept.sort_by_key(|(position, _)| *position);
         self.predicates = kept;
+        self.place_predicates();
         Ok((self, lower, upper))
     }
 }

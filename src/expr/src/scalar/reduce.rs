@@ -298,7 +298,8 @@ fn reduce_junction(
     let contradiction = out.iter().any(|e| {
         let negation = e.clone().not();
         let negation = reduce_not(e).unwrap_or(negation);
-        out.contains(&negation) && !e.could_error() && !e.typ(input).nullable && !is_volatile(e)
+        // They are sorted.
+        out.binary_search(&negation).is_ok() && !e.could_error() && !e.typ(input).nullable && !is_volatile(e)
     });
     if contradiction {
         return Some(if and { MirScalarExpr::literal_false() } else { MirScalarExpr::literal_true() });

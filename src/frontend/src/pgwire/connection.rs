@@ -178,12 +178,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
 
     /// Answers a statement that is done.
     pub(crate) fn put_complete(&mut self, tag: String) -> Result<(), End> {
+        self.client.statement_done();
         self.put_notices()?;
         self.wire.put(&CommandComplete::new(tag))
     }
 
     /// Answers a statement that failed; its transaction fails with it.
     fn put_error(&mut self, e: &AdapterError, context: Option<&str>) -> Result<(), End> {
+        self.client.statement_done();
         self.client.fail_transaction();
         self.portals.clear();
         self.put_notices()?;

@@ -1,6 +1,7 @@
 //! COPY FROM STDIN: the client's data is decoded as it comes and handed on in batches.
 
 use hw_base::clock::NowFn;
+use hw_coord::cancel::StatementCancel;
 use hw_coord::client::CopyIn;
 use hw_coord::{AdapterError, ExecuteResponse};
 use hw_repr::adt::CivilTimestamp;
@@ -9,7 +10,6 @@ use hw_repr::{RelationDesc, Row};
 use hw_sql::plan::CopyFormat;
 use pgwire::messages::copy::CopyInResponse;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, attend};
 use super::copy_out::copy_formats;
@@ -64,11 +64,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     /// The next data of a copy; `None` at its end.
-    async fn copy_data(&mut self, cancel: &CancellationToken) -> Result<Option<bytes::Bytes>, Failure> {
+    async fn copy_data(&mut self, cancel: &StatementCancel) -> Result<Option<bytes::Bytes>, Failure> {
         loop {
             let frame = tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Err(AdapterError::canceled().into()),
+                () = cancel.cancelled() => return Err(cancel.error().into()),
                 () = self.shared.shutdown.cancelled() => return Err(End::Shutdown.into()),
                 frame = self.wire.frame() => frame?,
             };

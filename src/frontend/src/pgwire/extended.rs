@@ -154,7 +154,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let limit = u64::try_from(max_rows).ok().filter(|n| *n > 0);
         let progress = match progress {
             Progress::Bound => self.start_portal(&name, &format_codes, limit).await?,
-            Progress::Suspended(rows) => self.run_rows(rows, limit).await?,
+            Progress::Suspended(rows) => {
+                self.client.limit_statement(&rows.cancel);
+                self.run_rows(rows, limit).await?
+            }
             Progress::Exhausted(tag) => {
                 self.put_complete(tag.clone())?;
                 Progress::Exhausted(tag)
@@ -218,6 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             self.put_complete(rows.command_tag(sent))?;
             Ok(Progress::Exhausted(rows.command_tag(0)))
         } else {
+            self.client.statement_done();
             self.wire.put(&PortalSuspended::new())?;
             Ok(Progress::Suspended(rows))
         }

@@ -1,13 +1,13 @@
 //! Rows on the wire: formats, DataRow messages, and sending rows as they come.
 
 use bytes::{BufMut, BytesMut};
+use hw_coord::cancel::StatementCancel;
 use hw_coord::session::Session;
 use hw_coord::{AdapterError, RowStream};
 use hw_repr::adt::TimeZone;
 use hw_repr::text::EncodeContext;
 use hw_repr::{RelationDesc, Row, ScalarType};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::response::{End, Failure};
@@ -121,7 +121,7 @@ pub(crate) struct ResultRows {
     pub(crate) tag: String,
     pub(crate) bare_tag: bool,
     pub(crate) live: bool,
-    pub(crate) cancel: CancellationToken,
+    pub(crate) cancel: StatementCancel,
 }
 
 impl ResultRows {
@@ -162,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     pub(crate) async fn next_batch(
         &mut self,
         rows: &mut RowStream,
-        cancel: &CancellationToken,
+        cancel: &StatementCancel,
         live: bool,
     ) -> Result<Option<Vec<Row>>, Failure> {
         if live {
@@ -171,17 +171,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         tokio::select! {
             biased;
             batch = rows.next() => Ok(batch.transpose()?),
-            () = cancel.cancelled() => Err(AdapterError::canceled().into()),
+            () = cancel.cancelled() => Err(cancel.error().into()),
             () = self.wire.gone() => Err(End::Disconnected.into()),
             () = self.shared.shutdown.cancelled() => Err(End::Shutdown.into()),
         }
     }
 
     /// Sends what there is, unless the statement is cancelled: a client that does not read holds nothing up for ever.
-    pub(crate) async fn flush_rows(&mut self, cancel: &CancellationToken) -> Result<(), Failure> {
+    pub(crate) async fn flush_rows(&mut self, cancel: &StatementCancel) -> Result<(), Failure> {
         tokio::select! {
             biased;
-            () = cancel.cancelled() => Err(AdapterError::canceled().into()),
+            () = cancel.cancelled() => Err(cancel.error().into()),
             () = self.shared.shutdown.cancelled() => Err(End::Shutdown.into()),
             flushed = self.wire.flush() => Ok(flushed?),
         }

@@ -1,5 +1,6 @@
-//! What can be derived of a plan: keys, signs of multiplicities, growth.
+//! What can be derived of a plan: keys, equal columns, signs of multiplicities, growth.
 
+pub(crate) mod equivalences;
 mod keys;
 mod sign;
 

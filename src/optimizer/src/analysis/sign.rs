@@ -26,7 +26,44 @@ pub(crate) fn is_non_negative(expr: &MirRelationExpr, bindings: &BTreeSet<LocalI
         }
         // What recurs is not looked into.
         MirRelationExpr::LetRec { body, .. } => is_non_negative(body, bindings),
+        MirRelationExpr::Union { inputs } => {
+            let (taken, added): (Vec<_>, Vec<_>) =
+                inputs.iter().partition(|i| matches!(i, MirRelationExpr::Negate { .. }));
+            // Each subtracted input is part of an added one of its own.
+            let mut left: Vec<&MirRelationExpr> = added.clone();
+            let covered = taken.iter().all(|t| {
+                let MirRelationExpr::Negate { input } = t else { return false };
+                let at = left.iter().position(|a| is_part(input, a));
+                at.map(|i| left.remove(i)).is_some()
+            });
+            covered && added.iter().all(|c| is_non_negative(c, bindings))
+        }
         other => other.children().into_iter().all(|c| is_non_negative(c, bindings)),
+    }
+}
+
+/// Whether `part` has each row at most as often as `whole`, which has no negative multiplicities.
+fn is_part(part: &MirRelationExpr, whole: &MirRelationExpr) -> bool {
+    if part == whole {
+        return true;
+    }
+    match (part, whole) {
+        (MirRelationExpr::Project { input, outputs }, MirRelationExpr::Project { input: other, outputs: same })
+            if outputs == same =>
+        {
+            is_part(input, other)
+        }
+        (MirRelationExpr::Map { input, scalars }, MirRelationExpr::Map { input: other, scalars: same })
+            if scalars == same =>
+        {
+            is_part(input, other)
+        }
+        (MirRelationExpr::Filter { input, .. } | MirRelationExpr::TopK { input, .. }, _) => is_part(input, whole),
+        (MirRelationExpr::Reduce { input, group_key, aggregates, .. }, _) if aggregates.is_empty() => {
+            let whole_row = group_key.iter().cloned().eq((0..input.arity()).map(MirScalarExpr::Column));
+            whole_row && is_part(input, whole)
+        }
+        _ => false,
     }
 }
 
@@ -45,6 +82,8 @@ pub(crate) fn mark_monotonic(
             bindings.insert(*id, grows);
             mark_monotonic(body, durable, bindings)
         }
+        // What recurs loses rows though its inputs grow: a new row that is found in an earlier round takes the place of what a
+        // later round had found.
         MirRelationExpr::LetRec { values, body, .. } => {
             for value in values {
                 mark_monotonic(value, durable, bindings);

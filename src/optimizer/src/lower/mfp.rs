@@ -80,14 +80,13 @@ pub(crate) fn permute_input(
     for e in &mut mfp.expressions {
         e.permute_map(map);
     }
-    for (position, p) in &mut mfp.predicates {
+    for (_, p) in &mut mfp.predicates {
         p.permute_map(map);
-        *position = p.support().into_iter().max().map_or(0, |c| c + 1).max(arity);
     }
-    mfp.predicates.sort_by_key(|(position, _)| *position);
     for c in &mut mfp.projection {
         *c = map(*c);
     }
     mfp.input_arity = arity;
+    mfp.place_predicates();
     mfp
 }

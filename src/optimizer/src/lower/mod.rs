@@ -18,7 +18,7 @@ use hw_repr::{GlobalId, Row};
 use crate::error::OptimizerError;
 use crate::literal::literal_keys;
 
-pub(crate) use mfp::extract_mfp;
+pub(crate) use mfp::{extract_mfp, permute_input};
 
 /// A plan and what its result offers.
 pub(crate) struct Lowered {

@@ -87,7 +87,11 @@ impl Gen {
 
     fn number(&mut self, arity: usize, depth: usize) -> S {
         match self.rng.random_range(0..8) {
-            0 if depth > 0 => op("+", self.number(arity, depth - 1), self.number(arity, depth - 1)),
+            0 if depth > 0 => {
+                // Division fails now and then.
+                let symbol = if self.rng.random_bool(0.3) { "/" } else { "+" };
+                op(symbol, self.number(arity, depth - 1), self.number(arity, depth - 1))
+            }
             1 if depth > 0 => {
                 let (c, t, e) = (
                     self.truth(arity, depth - 1),

@@ -1,85 +1,189 @@
-//! Golden plans: what each rule does to a plan, and what queries become.
+//! Golden plans: one file for each transform under `golden/`, plans before and after it.
+//!
+//! ```text
+//! tables                             declares tables: columns, keys, indexes
+//! apply <rule> …                     the plan after these rules, each applied once
+//! optimize                           after all logical rules
+//! physical [one_shot]                after all rules, with the tables' indexes
+//! lir [one_shot]                     the dataflow
+//! ```
+//!
+//! Each plan is also run, before and after, over random rows. `REWRITE=1` writes the answers anew.
+
+use std::collections::BTreeMap;
 
 use hw_expr::{MirRelationExpr as R, MirScalarExpr as S};
-use hw_repr::{GlobalId, RelationType, ScalarType};
+use hw_plan::{DataflowExport, ExportKind};
+use hw_repr::{Datum, GlobalId, RelationDesc, RelationType, Row, ScalarType};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
-use super::generate::{int, op};
+use super::Tables;
+use super::read::{Names, plan, scalar_type};
+use crate::transform::eval::consolidated;
+use crate::{ExplainOption, ExplainOptions, Humanizer};
 
-fn table(id: u64, arity: usize) -> R {
-    let types = vec![ScalarType::Int64.nullable(false); arity];
-    R::global_get(GlobalId::User(id), RelationType::new(types).with_key(vec![0]))
+#[derive(Default)]
+struct Session {
+    names: Names,
+    tables: Tables,
 }
 
-fn shown(e: &R) -> String {
-    crate::explain_mir(e, &|id| format!("t{}", id.to_string().trim_start_matches('u')), &Default::default())
+impl Humanizer for Session {
+    fn object(&self, id: GlobalId) -> String {
+        let table = self.names.tables.iter().find(|(_, (other, _))| *other == id);
+        table.map_or_else(|| id.to_string(), |(name, _)| name.clone())
+    }
+
+    fn columns(&self, _: GlobalId) -> Vec<String> {
+        vec![]
+    }
 }
 
-fn optimised(e: R) -> String {
-    shown(crate::optimize_local(e).unwrap().expr())
+impl Session {
+    fn declare(&mut self, text: &str) {
+        for line in text.lines().filter(|l| !l.trim().is_empty()) {
+            let (name, rest) = line.split_once(" (").unwrap();
+            let (types, rest) = rest.split_once(')').unwrap();
+            let types = types.split(", ").filter(|t| !t.is_empty());
+            let types = types.map(|t| {
+                scalar_type(t.split(' ').next().unwrap()).nullable(!t.ends_with("not null"))
+            });
+            let mut typ = RelationType::new(types.collect());
+            let id = GlobalId::User(self.names.tables.len() as u64 + 1);
+            for part in rest.split(')').filter(|p| !p.trim().is_empty()) {
+                let (what, columns) = part.trim().split_once('(').unwrap();
+                let columns = columns.split(", ").filter(|c| !c.is_empty());
+                let columns: Vec<usize> = columns.map(|c| c.parse().unwrap()).collect();
+                match what {
+                    "monotonic" => {
+                        self.tables.monotonic.insert(id);
+                    }
+                    "key" => typ = typ.with_key(columns),
+                    "index" => {
+                        let index = GlobalId::User(1000 + self.tables.indexes.len() as u64);
+                        self.tables.indexes.push((index, id, columns.into_iter().map(S::Column).collect()));
+                    }
+                    other => panic!("{other} of a table"),
+                }
+            }
+            self.tables.tables.insert(id, (typ.clone(), vec![]));
+            self.names.tables.insert(name.to_owned(), (id, typ));
+        }
+    }
+
+    fn shown(&self, e: &R) -> String {
+        let mut options = ExplainOptions::default();
+        options.set(ExplainOption::JoinImplementations, true);
+        crate::explain_mir(e, self, &options)
+    }
+
+    /// Fills all tables with random rows that keep to their types and keys.
+    fn fill(&mut self, seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed);
+        for (typ, rows) in self.tables.tables.values_mut() {
+            let mut out: Vec<(Row, i64)> = vec![];
+            for _ in 0..rng.random_range(0..8) {
+                let row: Vec<Datum<'_>> = typ.column_types.iter().map(|t| {
+                    if t.nullable && rng.random_bool(0.3) {
+                        return Datum::Null;
+                    }
+                    let n = rng.random_range(0..4);
+                    match t.scalar_type {
+                        ScalarType::Int64 => Datum::Int64(n),
+                        ScalarType::Int32 => Datum::Int32(n as i32),
+                        ScalarType::String => Datum::String(["a", "b", "c", "d"][n as usize]),
+                        ScalarType::Bool => Datum::Bool(n % 2 == 0),
+                        ScalarType::MzTimestamp => Datum::MzTimestamp(n as u64),
+                        _ => Datum::Numeric(hw_repr::adt::Numeric::from(n as i32)),
+                    }
+                }).collect();
+                let clash = typ.keys.iter().any(|key| {
+                    out.iter().any(|(other, _)| key.iter().all(|c| other.unpack()[*c] == row[*c]))
+                });
+                if !clash {
+                    out.push((Row::pack(row), 1));
+                }
+            }
+            *rows = consolidated(out);
+        }
+    }
+
+    fn run(&self, e: &R) -> Option<Vec<(Row, i64)>> {
+        let mut timeless = e.clone();
+        super::bind_mz_now(&mut timeless, 2);
+        super::eval(&timeless, &self.tables, &mut BTreeMap::new()).ok().map(consolidated)
+    }
+
+    /// Both plans give the same rows, where the first gives any.
+    fn check(&mut self, before: &R, after: &R) {
+        for seed in 0..30 {
+            self.fill(seed);
+            let Some(expected) = self.run(before) else { continue };
+            assert_eq!(self.run(after), Some(expected), "{}\nbecame\n{}", self.shown(before), self.shown(after));
+        }
+    }
+
+    fn physical(&mut self, before: R, one_shot: bool) -> (R, String) {
+        let (id, index) = (GlobalId::Transient(1), GlobalId::Transient(2));
+        let objects =
+            crate::dataflow::optimize_objects(vec![(id, before)], &self.tables, &[index], one_shot).unwrap();
+        let after = objects[0].1.clone();
+        let names: Vec<String> = (0..after.arity()).map(|i| format!("c{i}")).collect();
+        let desc = RelationDesc::new(RelationType::new(after.column_types()), names);
+        let kind = ExportKind::Index { key: crate::dataflow::natural_key(&after) };
+        let exports = BTreeMap::from([(index, DataflowExport { on_id: id, desc, kind })]);
+        let lowered =
+            crate::dataflow::lower_dataflow("golden", objects, exports, &self.tables, one_shot).unwrap();
+        let text = crate::explain::dataflow_text(&lowered.lir, self);
+        (after, text)
+    }
+
+    fn answer(&mut self, directive: &str, args: &[String], input: &str) -> String {
+        if directive == "tables" {
+            self.declare(input);
+            return String::new();
+        }
+        self.names.locals.clear();
+        let before = plan(input, &mut self.names);
+        let one_shot = args.iter().any(|a| a == "one_shot");
+        let (after, text) = match directive {
+            "apply" => {
+                let mut after = before.clone();
+                for name in args {
+                    let rule = crate::transform::LOGICAL.iter().find(|(n, _)| n == name);
+                    rule.unwrap_or_else(|| panic!("no rule {name}")).1(&mut after);
+                }
+                let text = self.shown(&after);
+                (after, text)
+            }
+            "optimize" => {
+                let after = crate::optimize_local(before.clone()).unwrap().into_expr();
+                let text = self.shown(&after);
+                (after, text)
+            }
+            "physical" => {
+                let (after, _) = self.physical(before.clone(), one_shot);
+                let text = self.shown(&after);
+                (after, text)
+            }
+            "lir" => self.physical(before.clone(), one_shot),
+            other => panic!("no directive {other}"),
+        };
+        self.check(&before, &after);
+        text
+    }
 }
 
 #[test]
-fn equalities_become_join_keys_and_spread_literals() {
-    let joined = table(1, 2).product(table(2, 2));
-    let filtered = joined.filter(vec![op("=", S::Column(0), S::Column(2)), op("=", S::Column(0), int(5))]);
-    assert_eq!(
-        optimised(filtered),
-        "Join on=(#0 = #2)\n  Filter (#0 = 5)\n    Get t1\n  Filter (#0 = 5)\n    Get t2\n"
-    );
-}
-
-#[test]
-fn unneeded_columns_are_dropped_below_joins() {
-    let joined = R::join(vec![table(1, 3), table(2, 2)], vec![vec![S::Column(0), S::Column(3)]]);
-    assert_eq!(
-        optimised(joined.project(vec![1])),
-        "Project (#1)\n  Join on=(#0 = #2)\n    Project (#0, #1)\n      Get t1\n    Project (#0)\n      Get t2\n"
-    );
-}
-
-#[test]
-fn distinct_of_a_key_is_nothing_and_joins_with_it_go() {
-    let t = table(1, 2);
-    let joined =
-        R::join(vec![t.clone(), t.project(vec![0]).distinct()], vec![vec![S::Column(0), S::Column(2)]]);
-    assert_eq!(optimised(joined), "Project (#0, #1, #0)\n  Get t1\n");
-}
-
-#[test]
-fn contradictions_are_empty() {
-    let e = table(1, 2).filter(vec![op("<", int(2), int(1))]).product(table(2, 1));
-    assert_eq!(optimised(e), "Constant <empty>\n");
-}
-
-#[test]
-fn unions_cancel() {
-    let e = table(1, 1).union(table(2, 1)).union(table(1, 1).negate());
-    assert_eq!(optimised(e), "Get t2\n");
-}
-
-#[test]
-fn recursion_keeps_its_result() {
-    use hw_expr::LocalId;
-    use std::collections::BTreeMap;
-    // Reachability: edges, or edges after what is reachable.
-    let typ = RelationType::new(vec![ScalarType::Int64.nullable(true); 2]);
-    let edges = R::global_get(GlobalId::User(1), typ.clone());
-    let id = LocalId(0);
-    let reach = R::local_get(id, typ.clone());
-    let step =
-        R::join(vec![reach.clone(), edges.clone()], vec![]).filter(vec![op("=", S::Column(1), S::Column(2))]);
-    let value = edges.union(step.project(vec![0, 3])).distinct();
-    let body = reach.filter(vec![op("=", S::Column(0), int(1))]).project(vec![1]);
-    let plan = R::LetRec { ids: vec![id], values: vec![value], limits: vec![None], body: Box::new(body) };
-    let row =
-        |a: i64, b: i64| (hw_repr::Row::pack_slice(&[hw_repr::Datum::Int64(a), hw_repr::Datum::Int64(b)]), 1);
-    let mut tables = super::Tables::default();
-    tables.tables.insert(GlobalId::User(1), (typ, vec![row(1, 2), row(2, 3), row(3, 1), row(4, 5)]));
-    let expected = super::eval(&plan, &tables, &mut BTreeMap::new()).unwrap();
-    assert_eq!(expected.len(), 3);
-    let result = GlobalId::Transient(1);
-    let objects = crate::dataflow::optimize_objects(vec![(result, plan)], &tables, &[], false).unwrap();
-    let actual = super::eval(&objects[0].1, &tables, &mut BTreeMap::new()).unwrap();
-    assert_eq!(actual, expected, "{}", shown(&objects[0].1));
-    crate::dataflow::lower_dataflow("recursive", objects, BTreeMap::new(), &tables, false).unwrap();
+fn golden_plans() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/golden");
+    datadriven::walk(folder, |file| {
+        let mut session = Session::default();
+        file.run(|case| {
+            let mut args: Vec<String> = case.args.keys().cloned().collect();
+            args.sort_by_key(|a| crate::transform::LOGICAL.iter().position(|(name, _)| name == a));
+            session.answer(&case.directive, &args, &case.input)
+        });
+    });
 }

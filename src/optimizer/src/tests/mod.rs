@@ -5,14 +5,17 @@
 pub(crate) mod generate;
 mod golden;
 mod lir_eval;
+mod read;
+mod recursion;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hw_expr::{EvalError, Id, MirRelationExpr, MirScalarExpr};
+use hw_expr::{EvalError, Id, MirRelationExpr, MirScalarExpr, UnmaterializableFunc};
 use hw_plan::{DataflowExport, ExportKind};
-use hw_repr::{GlobalId, RelationDesc, RelationType};
+use hw_repr::{Datum, GlobalId, RelationDesc, RelationType, ScalarType, Timestamp};
 
 use crate::context::{DataflowContext, DurableInfo};
+use crate::explain::Humanizer;
 use crate::transform::eval::{Rows, consolidated, eval_node};
 
 /// Tables with rows, for tests.
@@ -20,6 +23,20 @@ use crate::transform::eval::{Rows, consolidated, eval_node};
 pub(crate) struct Tables {
     pub(crate) tables: BTreeMap<GlobalId, (RelationType, Rows)>,
     pub(crate) indexes: Vec<(GlobalId, GlobalId, Vec<MirScalarExpr>)>,
+    pub(crate) monotonic: BTreeSet<GlobalId>,
+}
+
+/// Objects go by their ids.
+pub(crate) struct Ids;
+
+impl Humanizer for Ids {
+    fn object(&self, id: GlobalId) -> String {
+        id.to_string()
+    }
+
+    fn columns(&self, _: GlobalId) -> Vec<String> {
+        vec![]
+    }
 }
 
 impl DataflowContext for Tables {
@@ -27,7 +44,7 @@ impl DataflowContext for Tables {
         let (typ, _) = self.tables.get(&id)?;
         let names = (0..typ.arity()).map(|i| format!("c{i}")).collect();
         let desc = RelationDesc::new(typ.clone(), names);
-        Some(DurableInfo { shard: hw_plan::dataflow::ShardUuid::nil(), desc, monotonic: false })
+        Some(DurableInfo { shard: hw_plan::dataflow::ShardUuid::nil(), desc, monotonic: self.monotonic.contains(&id) })
     }
 
     fn indexes_on(&self, id: GlobalId) -> Vec<(GlobalId, Vec<MirScalarExpr>)> {
@@ -37,6 +54,20 @@ impl DataflowContext for Tables {
     fn relation_type(&self, id: GlobalId) -> Option<RelationType> {
         self.tables.get(&id).map(|(typ, _)| typ.clone())
     }
+}
+
+/// Puts a time in place of `mz_now()`.
+pub(crate) fn bind_mz_now(e: &mut MirRelationExpr, time: Timestamp) {
+    let now = MirScalarExpr::literal(Datum::MzTimestamp(time), ScalarType::MzTimestamp);
+    e.visit_mut_post(&mut |e| {
+        for scalar in e.scalars_mut() {
+            scalar.visit_mut_post(&mut |s| {
+                if *s == MirScalarExpr::Unmaterializable(UnmaterializableFunc::MzNow) {
+                    *s = now.clone();
+                }
+            });
+        }
+    });
 }
 
 /// The same without transforms.
@@ -107,7 +138,7 @@ fn check(seed: u64, generate: fn(u64) -> (Tables, MirRelationExpr)) {
         Ok(rows) => consolidated(rows),
         Err(_) => return,
     };
-    let shown = |e: &MirRelationExpr| crate::explain_mir(e, &|id| id.to_string(), &Default::default());
+    let shown = |e: &MirRelationExpr| crate::explain_mir(e, &Ids, &Default::default());
     let mut stepped = plan.clone();
     for round in 0..4 {
         for (name, rule) in crate::transform::LOGICAL {
@@ -168,11 +199,7 @@ fn check(seed: u64, generate: fn(u64) -> (Tables, MirRelationExpr)) {
         let lowered =
             crate::dataflow::lower_dataflow("test", objects, exports, context, one_shot).unwrap().lir;
         let actual = lir_eval::run(&lowered, &tables, id);
-        let text = || {
-            let mut out = String::new();
-            out.push_str(&crate::explain::dataflow_text(&lowered, &|id| id.to_string()));
-            out
-        };
+        let text = || crate::explain::dataflow_text(&lowered, &Ids);
         let actual = actual.unwrap_or_else(|e| panic!("seed {seed}: {e}\n{}\n{}", shown(&optimised), text()));
         assert_eq!(
             consolidated(actual),

@@ -80,9 +80,18 @@ fn reduce(e: &mut MirScalarExpr, types: &[ColumnType]) {
     e.reduce(types);
 }
 
+/// Takes a conjunction apart. Operands that may fail stay together: if one of them is false, it does not matter that another fails.
 fn flatten(p: MirScalarExpr, out: &mut Vec<MirScalarExpr>) {
     match p {
-        MirScalarExpr::And(v) => v.into_iter().for_each(|p| flatten(p, out)),
+        MirScalarExpr::And(v) => {
+            let (mut risky, safe): (Vec<_>, Vec<_>) = v.into_iter().partition(MirScalarExpr::could_error);
+            safe.into_iter().for_each(|p| flatten(p, out));
+            match risky.len() {
+                0 => {}
+                1 => flatten(risky.remove(0), out),
+                _ => out.push(MirScalarExpr::And(risky)),
+            }
+        }
         other => out.push(other),
     }
 }
@@ -106,6 +115,13 @@ fn fold(e: &mut MirRelationExpr) {
                 *e = super::take(input);
                 return;
             }
+        }
+        // A strict table function of NULL has no rows.
+        MirRelationExpr::FlatMap { func, exprs, .. }
+            if func.def().strict && exprs.iter().any(MirScalarExpr::is_literal_null) =>
+        {
+            *e = empty_like(e);
+            return;
         }
         MirRelationExpr::Union { inputs } => {
             if inputs.iter().any(is_empty) {

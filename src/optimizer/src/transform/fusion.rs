@@ -60,15 +60,12 @@ pub(crate) fn tidy(mut mfp: MapFilterProject) -> MapFilterProject {
         mfp.expressions[i] = e;
     }
     let mut predicates: Vec<(usize, MirScalarExpr)> = vec![];
-    for (_, mut p) in std::mem::take(&mut mfp.predicates) {
+    for (position, mut p) in std::mem::take(&mut mfp.predicates) {
         p.permute_map(|c| names[c]);
-        let position = p.support().into_iter().max().map_or(0, |c| c + 1).max(arity);
         if !predicates.iter().any(|(_, other)| *other == p) {
             predicates.push((position, p));
         }
     }
-    // What cannot fail goes first, so that it can keep rows from what may.
-    predicates.sort_by_key(|(position, p)| (*position, p.could_error()));
     mfp.predicates = predicates;
     for c in &mut mfp.projection {
         *c = names[*c];

@@ -5,17 +5,25 @@
 
 mod cse;
 mod demand;
+mod equivalences;
 pub(crate) mod eval;
 mod fold_constants;
-mod fusion;
+pub(crate) mod fusion;
 mod join_constants;
 pub(crate) mod join_implementation;
+pub(crate) mod literal_constraints;
+mod literal_lifting;
 pub(crate) mod normalize_lets;
 mod or_restriction;
 mod predicate_pushdown;
 mod reduce_elision;
+mod reduce_fusion;
+mod reduce_pushdown;
 mod redundant_join;
+mod semijoin_idempotence;
+mod threshold_elision;
 mod topk_elision;
+mod topk_fusion;
 mod union_cancel;
 
 use hw_expr::{MirRelationExpr, MirScalarExpr};
@@ -36,19 +44,22 @@ pub(crate) const LOGICAL: &[(&str, Rule)] = &[
     ("join_constants", join_constants::apply),
     ("or_restriction", or_restriction::apply),
     ("predicate_pushdown", predicate_pushdown::apply),
+    ("equivalences", equivalences::apply),
+    ("literal_lifting", literal_lifting::apply),
     ("union_cancel", union_cancel::apply),
+    ("threshold_elision", threshold_elision::apply),
+    ("topk_fusion", topk_fusion::apply),
     ("topk_elision", topk_elision::apply),
+    ("reduce_fusion", reduce_fusion::apply),
     ("reduce_elision", reduce_elision::apply),
+    ("reduce_pushdown", reduce_pushdown::apply),
+    ("semijoin_idempotence", semijoin_idempotence::apply),
     ("redundant_join", redundant_join::apply),
     ("demand", demand::apply),
 ];
 
 /// Applies the logical rules until nothing changes.
 pub(crate) fn optimize_logical(expr: &mut MirRelationExpr) {
-    // Filters come first: what they leave of a long constant is folded, not all of it.
-    normalize_lets::apply(expr);
-    fusion::apply(expr);
-    predicate_pushdown::apply(expr);
     for round in 0..MAX_ROUNDS {
         let before = expr.clone();
         for (name, rule) in LOGICAL {

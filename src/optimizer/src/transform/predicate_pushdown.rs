@@ -6,15 +6,17 @@
 //! Filter a.x < 5 (Join(a, b))       Join(Filter x < 5 (a), b), and so for what is equal to a.x
 //! Filter p(key) (Reduce by key)     Reduce by key (Filter p)
 //! Filter p (Union(a, b))            Union(Filter p (a), Filter p (b))
+//! Let l = a in … Filter p (l) …     Let l = Filter p (a) in … l …, when every use has it
 //! ```
 //!
-//! Predicates that may fail stay above joins, so that they are not applied to rows that the join drops.
+//! Predicates that may fail stay above what drops rows (joins, table functions, limits, subtraction) and behind the predicates
+//! before them, so that they are not applied to rows that those drop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hw_expr::func::Role;
 use hw_expr::scalar::{canonical_key, is_canonical};
-use hw_expr::{JoinImplementation, MirRelationExpr, MirScalarExpr};
+use hw_expr::{Id, JoinImplementation, LocalId, MirRelationExpr, MirScalarExpr};
 use hw_repr::ColumnType;
 
 use super::{substitute, take};
@@ -22,13 +24,16 @@ use super::{substitute, take};
 /// Predicates are not made larger than this by writing out mapped columns.
 const MAX_SIZE: usize = 64;
 
+/// The predicates that all uses of a binding so far have.
+type Uses = BTreeMap<LocalId, Vec<MirScalarExpr>>;
+
 /// Applies the rule everywhere.
 pub(crate) fn apply(expr: &mut MirRelationExpr) {
-    push(expr, vec![]);
+    push(expr, vec![], &mut Uses::new());
 }
 
 /// Pushes predicates over the plan's columns into it.
-fn push(expr: &mut MirRelationExpr, mut predicates: Vec<MirScalarExpr>) {
+fn push(expr: &mut MirRelationExpr, mut predicates: Vec<MirScalarExpr>, uses: &mut Uses) {
     stacker::maybe_grow(64 << 10, 1 << 20, || {
         predicates.dedup();
         match expr {
@@ -37,14 +42,14 @@ fn push(expr: &mut MirRelationExpr, mut predicates: Vec<MirScalarExpr>) {
                 let mut all = std::mem::take(own);
                 all.extend(predicates);
                 let mut input = take(input);
-                push(&mut input, all);
+                push(&mut input, all, uses);
                 *expr = input;
             }
             MirRelationExpr::Project { input, outputs } => {
                 for p in &mut predicates {
                     p.permute_map(|c| outputs[c]);
                 }
-                push(input, predicates);
+                push(input, predicates, uses);
             }
             MirRelationExpr::Map { input, scalars } => {
                 let arity = input.arity();
@@ -56,60 +61,103 @@ fn push(expr: &mut MirRelationExpr, mut predicates: Vec<MirScalarExpr>) {
                 for p in predicates {
                     let out = substitute(&p, &|c| column_or(&written, arity, c));
                     let fits = size(&out) <= MAX_SIZE.max(size(&p));
-                    if fits { below.push(out) } else { here.push(p) }
+                    let first = here.is_empty() || !p.could_error();
+                    if fits && first { below.push(out) } else { here.push(p) }
                 }
-                push(input, below);
+                push(input, below, uses);
                 stay(expr, here);
             }
             MirRelationExpr::FlatMap { input, .. } => {
                 let arity = input.arity();
-                let (below, here) = split(predicates, |p| p.support().iter().all(|c| *c < arity));
-                push(input, below);
+                let (below, here) =
+                    split(predicates, |p| !p.could_error() && p.support().iter().all(|c| *c < arity));
+                push(input, below, uses);
                 stay(expr, here);
             }
             MirRelationExpr::Reduce { input, group_key, .. } => {
                 let keys = group_key.len();
                 let (below, here) = split(predicates, |p| keys > 0 && p.support().iter().all(|c| *c < keys));
                 let below = below.iter().map(|p| substitute(p, &|c| group_key[c].clone())).collect();
-                push(input, below);
+                push(input, below, uses);
                 stay(expr, here);
             }
             MirRelationExpr::TopK { input, group_key, .. } => {
                 let (below, here) = split(predicates, |p| {
-                    !group_key.is_empty() && p.support().iter().all(|c| group_key.contains(c))
+                    !group_key.is_empty()
+                        && !p.could_error()
+                        && p.support().iter().all(|c| group_key.contains(c))
                 });
-                push(input, below);
+                push(input, below, uses);
                 stay(expr, here);
             }
             MirRelationExpr::Negate { input } | MirRelationExpr::Threshold { input } => {
-                push(input, predicates)
+                let (below, here) = split(predicates, |p| !p.could_error());
+                push(input, below, uses);
+                stay(expr, here);
             }
             MirRelationExpr::Union { inputs } => {
+                let subtracts = inputs.iter().any(negates);
+                let (below, here) = split(predicates, |p| !(subtracts && p.could_error()));
                 for input in inputs {
-                    push(input, predicates.clone());
+                    push(input, below.clone(), uses);
                 }
+                stay(expr, here);
             }
-            MirRelationExpr::Let { value, body, .. } => {
-                push(value, vec![]);
-                push(body, predicates);
+            MirRelationExpr::Let { id, value, body } => {
+                let id = *id;
+                push(body, predicates, uses);
+                let common = uses.remove(&id).unwrap_or_default();
+                drop_from_uses(body, id, &common);
+                push(value, common, uses);
             }
             MirRelationExpr::LetRec { values, body, .. } => {
                 for value in values {
-                    push(value, vec![]);
+                    push(value, vec![], uses);
                 }
-                push(body, predicates);
+                push(body, predicates, uses);
             }
             MirRelationExpr::Join { implementation: JoinImplementation::Unimplemented, .. } => {
-                let here = push_join(expr, predicates);
+                let here = push_join(expr, predicates, uses);
                 stay(expr, here);
             }
             MirRelationExpr::Join { .. } | MirRelationExpr::ArrangeBy { .. } => {
                 for child in expr.children_mut() {
-                    push(child, vec![]);
+                    push(child, vec![], uses);
                 }
                 stay(expr, predicates);
             }
+            MirRelationExpr::Get { id: Id::Local(id), .. } => {
+                note_use(*id, &predicates, uses);
+                stay(expr, predicates)
+            }
             MirRelationExpr::Constant { .. } | MirRelationExpr::Get { .. } => stay(expr, predicates),
+        }
+    });
+}
+
+fn note_use(id: LocalId, predicates: &[MirScalarExpr], uses: &mut Uses) {
+    match uses.get_mut(&id) {
+        Some(common) => common.retain(|p| predicates.contains(p)),
+        None => {
+            let plain = predicates.iter().filter(|p| !p.could_error() && !p.support().is_empty());
+            uses.insert(id, plain.cloned().collect());
+        }
+    }
+}
+
+/// Removes predicates that the binding itself has now.
+fn drop_from_uses(body: &mut MirRelationExpr, id: LocalId, common: &[MirScalarExpr]) {
+    if common.is_empty() {
+        return;
+    }
+    super::rewrite_post(body, &mut |e| {
+        let MirRelationExpr::Filter { input, predicates } = e else { return };
+        if !matches!(**input, MirRelationExpr::Get { id: Id::Local(got), .. } if got == id) {
+            return;
+        }
+        predicates.retain(|p| !common.contains(p));
+        if predicates.is_empty() {
+            *e = take(input);
         }
     });
 }
@@ -124,12 +172,33 @@ fn size(e: &MirScalarExpr) -> usize {
     n
 }
 
-/// Those for which `below` holds, and the others. Predicates of no columns that use the context stay.
+/// Those for which `below` holds, and the others. What may fail does not overtake what stays.
 fn split(
     predicates: Vec<MirScalarExpr>,
     below: impl Fn(&MirScalarExpr) -> bool,
 ) -> (Vec<MirScalarExpr>, Vec<MirScalarExpr>) {
-    predicates.into_iter().partition(|p| below(p))
+    let (mut moved, mut here) = (vec![], vec![]);
+    for p in predicates {
+        if below(&p) && (here.is_empty() || !p.could_error()) {
+            moved.push(p);
+        } else {
+            here.push(p);
+        }
+    }
+    (moved, here)
+}
+
+/// Whether the plan takes rows away from its siblings in a union.
+fn negates(e: &MirRelationExpr) -> bool {
+    match e {
+        MirRelationExpr::Negate { .. } => true,
+        MirRelationExpr::Map { input, .. }
+        | MirRelationExpr::Filter { input, .. }
+        | MirRelationExpr::Project { input, .. } => negates(input),
+        MirRelationExpr::Get { id: Id::Global(_), .. } | MirRelationExpr::Constant { .. } => false,
+        MirRelationExpr::Reduce { .. } | MirRelationExpr::TopK { .. } => false,
+        other => other.children().into_iter().any(negates),
+    }
 }
 
 fn stay(expr: &mut MirRelationExpr, mut predicates: Vec<MirScalarExpr>) {
@@ -147,7 +216,11 @@ fn stay(expr: &mut MirRelationExpr, mut predicates: Vec<MirScalarExpr>) {
 }
 
 /// Pushes into a join's inputs and classes; returns what must stay above.
-fn push_join(expr: &mut MirRelationExpr, predicates: Vec<MirScalarExpr>) -> Vec<MirScalarExpr> {
+fn push_join(
+    expr: &mut MirRelationExpr,
+    predicates: Vec<MirScalarExpr>,
+    uses: &mut Uses,
+) -> Vec<MirScalarExpr> {
     let MirRelationExpr::Join { inputs, equivalences, .. } = expr else { return predicates };
     let types: Vec<Vec<ColumnType>> = inputs.iter().map(MirRelationExpr::column_types).collect();
     let mut offsets = vec![0];
@@ -205,7 +278,7 @@ fn push_join(expr: &mut MirRelationExpr, predicates: Vec<MirScalarExpr>) -> Vec<
         }
     }
     for (input, below) in inputs.iter_mut().zip(into) {
-        push(input, below);
+        push(input, below, uses);
     }
     here
 }

@@ -3,11 +3,12 @@
 //! ```text
 //! Distinct #0, #1 (a)                     Project #0, #1 (a), when #0 is a key of a
 //! Reduce by #0 min(#1), count(*) (a)      Map #1, 1 (a), likewise
+//! Reduce by #0 sum(#1) (a)                Map #1::numeric (a), likewise
 //! Distinct (Distinct a)                   Distinct a
 //! ```
 
 use hw_expr::aggregate::{Accumulation, AggregateKind};
-use hw_expr::{AggregateExpr, AggregateFunc, MirRelationExpr, MirScalarExpr};
+use hw_expr::{AggregateExpr, AggregateFunc, Func, MirRelationExpr, MirScalarExpr};
 use hw_repr::{Datum, ScalarType};
 
 use crate::analysis::keys;
@@ -40,10 +41,28 @@ fn of_one_row(a: &AggregateExpr) -> Option<MirScalarExpr> {
             None => (int(1), int(0)),
             Some(x) => (x.clone().is_null().if_then_else(int(0), int(1)), int(0)),
         },
+        AggregateKind::Accumulable(Accumulation::Any | Accumulation::All) => {
+            (a.args.first()?.clone(), MirScalarExpr::null(types.ret.clone()))
+        }
+        AggregateKind::Accumulable(Accumulation::SumSmallInt | Accumulation::SumBigInt) => {
+            (widened(a.args.first()?, types.args.first()?, &types.ret)?, MirScalarExpr::null(types.ret.clone()))
+        }
         _ => return None,
     };
     Some(match &a.filter {
         None => value,
         Some(f) => f.clone().if_then_else(value, otherwise),
     })
+}
+
+/// The one value that is summed, of the sum's type; only by a cast that cannot fail.
+fn widened(value: &MirScalarExpr, from: &ScalarType, to: &ScalarType) -> Option<MirScalarExpr> {
+    let key = match (from, to) {
+        (ScalarType::Int16, ScalarType::Int64) => "cast(int2)->int8",
+        (ScalarType::Int32, ScalarType::Int64) => "cast(int4)->int8",
+        (ScalarType::Int64, ScalarType::Numeric { .. }) => "cast(int8)->numeric",
+        _ => return None,
+    };
+    let func = Func::by_key(key, vec![from.clone()])?;
+    (!func.def().could_error).then(|| MirScalarExpr::call(func, vec![value.clone()]))
 }

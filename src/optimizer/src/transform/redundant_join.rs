@@ -16,12 +16,12 @@ use super::{substitute, take};
 use crate::analysis::keys;
 
 /// Where a plan's columns come from.
-struct Origin<'a> {
-    plan: &'a MirRelationExpr,
+pub(crate) struct Origin<'a> {
+    pub(crate) plan: &'a MirRelationExpr,
     /// For each column the column of `plan` whose values it has.
-    columns: Vec<Option<usize>>,
+    pub(crate) columns: Vec<Option<usize>>,
     /// Whether all of `plan`'s rows are there (each combination of the columns at least once).
-    exact: bool,
+    pub(crate) exact: bool,
 }
 
 /// Plans deeper down are not compared.
@@ -39,7 +39,7 @@ pub(crate) fn apply(expr: &mut MirRelationExpr) {
     });
 }
 
-fn origins(e: &MirRelationExpr) -> Vec<Origin<'_>> {
+pub(crate) fn origins(e: &MirRelationExpr) -> Vec<Origin<'_>> {
     let mut out = vec![Origin { plan: e, columns: (0..e.arity()).map(Some).collect(), exact: true }];
     match e {
         MirRelationExpr::Project { input, outputs } => {

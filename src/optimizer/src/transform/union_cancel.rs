@@ -1,44 +1,27 @@
-//! Unions in which inputs cancel, and thresholds over what cannot be negative.
+//! Unions in which inputs cancel.
 //!
 //! ```text
-//! Union(a, b, Negate(a))    b
-//! Threshold(a)              a, when no multiplicity in a can be negative
+//! Union(a, b, Negate(a))               b
+//! Union(a, Negate(a))                  Constant <empty>
 //! ```
 
-use std::collections::BTreeSet;
-
-use hw_expr::{LocalId, MirRelationExpr};
+use hw_expr::MirRelationExpr;
 use hw_repr::RelationType;
-
-use crate::analysis::is_non_negative;
 
 /// Applies the rule everywhere.
 pub(crate) fn apply(expr: &mut MirRelationExpr) {
-    go(expr, &mut BTreeSet::new());
-}
-
-fn go(e: &mut MirRelationExpr, known: &mut BTreeSet<LocalId>) {
-    stacker::maybe_grow(64 << 10, 1 << 20, || {
-        if let MirRelationExpr::Let { id, value, body } = e {
-            go(value, known);
-            if is_non_negative(value, known) {
-                known.insert(*id);
-            }
-            go(body, known);
-            return;
-        }
-        for child in e.children_mut() {
-            go(child, known);
-        }
-        match e {
-            MirRelationExpr::Union { .. } => cancel(e),
-            MirRelationExpr::Threshold { input } if is_non_negative(input, known) => *e = super::take(input),
-            _ => {}
+    super::rewrite_post(expr, &mut |e| {
+        if matches!(e, MirRelationExpr::Union { .. }) {
+            cancel(e);
         }
     });
 }
 
 fn cancel(e: &mut MirRelationExpr) {
+    let MirRelationExpr::Union { inputs } = &*e else { return };
+    if cancelling(inputs).is_none() {
+        return;
+    }
     let typ = RelationType::new(e.column_types());
     let MirRelationExpr::Union { inputs } = e else { return };
     while let Some((a, b)) = cancelling(inputs) {

@@ -232,7 +232,7 @@ async fn catalog_tells_of_objects() {
         ("SELECT typtype FROM pg_type WHERE typname = 'pair'", "c"),
         ("SELECT typelem::regtype::text FROM pg_type WHERE typname = '_int4'", "integer"),
         (
-            "SELECT typinput FROM pg_type WHERE typname = '_int4' AND typinput = 'array_in'::regproc",
+            "SELECT typinput::text FROM pg_type WHERE typname = '_int4' AND typinput = 'array_in'::regproc",
             "array_in",
         ),
         ("SELECT rngsubtype::regtype::text FROM pg_range WHERE rngtypid = 'daterange'::regtype", "date"),

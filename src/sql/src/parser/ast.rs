@@ -10,6 +10,7 @@ use sqlparser::ast;
 pub use sqlparser::ast::Ident;
 
 use crate::catalog::ItemKind;
+use crate::plan::DiscardWhat;
 
 /// A name of one or more parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,9 +189,9 @@ pub enum ExplainWhat {
     Decorrelated,
     /// EXPLAIN LOCALLY OPTIMIZED PLAN
     LocallyOptimized,
-    /// EXPLAIN OPTIMIZED PLAN, and EXPLAIN alone
+    /// EXPLAIN OPTIMIZED PLAN
     Optimized,
-    /// EXPLAIN PHYSICAL PLAN
+    /// EXPLAIN PHYSICAL PLAN, and EXPLAIN alone
     Physical,
     /// EXPLAIN TIMESTAMP
     Timestamp,
@@ -210,8 +211,8 @@ pub enum ExplainTarget {
 pub struct ExplainStatement {
     /// Which plan.
     pub what: ExplainWhat,
-    /// WITH (…): lower-case names.
-    pub options: Vec<String>,
+    /// WITH (…): lower-case names with blanks between their words, each switched on or off.
+    pub options: Vec<(String, bool)>,
     /// AS JSON
     pub json: bool,
     /// Of what.
@@ -666,10 +667,7 @@ pub enum Statement {
     /// RESET ALL
     ResetAll,
     /// DISCARD
-    Discard {
-        /// ALL rather than TEMP, PLANS, SEQUENCES
-        all: bool,
-    },
+    Discard(DiscardWhat),
     /// BEGIN
     Begin(TransactionModes),
     /// COMMIT

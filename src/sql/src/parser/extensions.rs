@@ -16,6 +16,9 @@ pub(crate) const WINDOW_MARK: &str = "\u{1}window:";
 /// The function that `ROWS FROM (f(…), g(…))` in FROM becomes; its arguments are the calls.
 pub const ROWS_FROM: &str = "rows from";
 
+/// The name of an argument that is written after VARIADIC; a control character, which no text may hold.
+pub const VARIADIC: &str = "\u{1}variadic";
+
 /// The field that the star of `(record).*` becomes.
 pub const RECORD_STAR: &str = "*";
 

@@ -134,15 +134,15 @@ impl Cursor<'_> {
             ExplainWhat::Decorrelated
         } else if self.take(&["locally", "optimized", "plan"]) {
             ExplainWhat::LocallyOptimized
-        } else if self.take(&["physical", "plan"]) {
-            ExplainWhat::Physical
+        } else if self.take(&["optimized", "plan"]) {
+            ExplainWhat::Optimized
         } else {
-            if !self.take(&["optimized", "plan"]) {
+            if !self.take(&["physical", "plan"]) {
                 self.take(&["plan"]);
             }
-            ExplainWhat::Optimized
+            ExplainWhat::Physical
         };
-        if matches!(self.word(0), Some("analyze" | "verbose" | "filter" | "query"))
+        if matches!(self.word(0), Some("analyze" | "analyse" | "verbose" | "filter" | "query" | "key" | "value"))
             || *self.peek() == Token::LParen && !self.starts_query()
         {
             return Err(PlanError::unsupported("this form of EXPLAIN")
@@ -152,7 +152,7 @@ impl Cursor<'_> {
         let mut options = vec![];
         if self.word(0) == Some("with") && *self.peek_nth(1) == Token::LParen {
             self.advance();
-            options = self.parenthesized(Self::explain_option)?.into_iter().flatten().collect();
+            options = self.parenthesized(Self::explain_option)?;
         }
         let mut json = false;
         if self.take(&["as"]) {
@@ -166,7 +166,7 @@ impl Cursor<'_> {
         Ok(Statement::Explain(ExplainStatement { what, options, json, target }))
     }
 
-    fn explain_option(&mut self) -> Parsed<Option<String>> {
+    fn explain_option(&mut self) -> Parsed<(String, bool)> {
         let mut words = vec![];
         while matches!(self.peek(), Token::Word(_)) && !matches!(self.word(0), Some("true" | "false")) {
             words.push(self.any_ident()?.value);
@@ -179,7 +179,7 @@ impl Cursor<'_> {
         if !off {
             self.take(&["true"]);
         }
-        Ok((!off).then(|| words.join(" ")))
+        Ok((words.join(" ").replace('_', " "), !off))
     }
 
     fn explain_target(&mut self) -> Parsed<ExplainTarget> {

@@ -7,6 +7,7 @@ use super::cursor::{Cursor, Parsed};
 use super::grammar::unsupported;
 use crate::catalog::ItemKind;
 use crate::error::PlanError;
+use crate::plan::DiscardWhat;
 
 impl Cursor<'_> {
     pub(crate) fn show(&mut self) -> Parsed<Statement> {
@@ -200,16 +201,15 @@ impl Cursor<'_> {
 
     pub(crate) fn discard(&mut self) -> Parsed<Statement> {
         self.advance();
-        if self.take(&["all"]) {
-            return Ok(Statement::Discard { all: true });
-        }
-        if self.take(&["temp"]) || self.take(&["temporary"]) {
-            return Ok(Statement::Discard { all: false });
-        }
-        if matches!(self.word(0), Some("plans" | "sequences")) {
-            return Err(unsupported(self, "DISCARD PLANS and SEQUENCES"));
-        }
-        Err(self.unexpected())
+        let words = [
+            ("all", DiscardWhat::All),
+            ("temp", DiscardWhat::Temp),
+            ("temporary", DiscardWhat::Temp),
+            ("plans", DiscardWhat::Plans),
+            ("sequences", DiscardWhat::Sequences),
+        ];
+        let found = words.iter().find(|(word, _)| self.take(&[word]));
+        found.map(|(_, what)| Statement::Discard(*what)).ok_or_else(|| self.unexpected())
     }
 
     pub(crate) fn transaction(&mut self) -> Parsed<Statement> {
@@ -276,6 +276,9 @@ impl Cursor<'_> {
     pub(crate) fn prepare(&mut self) -> Parsed<Statement> {
         self.advance();
         let name = self.ident()?;
+        if name.value == "transaction" && matches!(self.peek(), Token::SingleQuotedString(_)) {
+            return Err(unsupported(self, "PREPARE TRANSACTION"));
+        }
         let mut types = vec![];
         if *self.peek() == Token::LParen {
             types = self.parenthesized(|c| c.run(|p| p.parse_data_type()))?;

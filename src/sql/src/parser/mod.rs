@@ -13,7 +13,8 @@
 //! * [`Extensions::using_alias`] of each JOIN … USING,
 //! * [`Extensions::extended_type`] of each `DataType::Custom`,
 //! * and functions of the names [`BETWEEN_SYMMETRIC`], [`LIST_CONSTRUCTOR`], [`LIST_SUBQUERY`], [`MAP_CONSTRUCTOR`], [`MAP_SUBQUERY`] in expressions and
-//!   [`ROWS_FROM`] in FROM, and the field [`RECORD_STAR`] of a parenthesised expression.
+//!   [`ROWS_FROM`] in FROM, the field [`RECORD_STAR`] of a parenthesised expression, and the name
+//!   [`VARIADIC`] of an argument.
 //!
 //! Invariants:
 //!
@@ -43,7 +44,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use ast::Statement;
 pub use dialect::{BETWEEN_SYMMETRIC, LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
-pub use extensions::{ExtendedType, Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, position};
+pub use extensions::{ExtendedType, Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, VARIADIC, position};
 pub(crate) use tokens::slice_chars;
 
 use self::cursor::Cursor;

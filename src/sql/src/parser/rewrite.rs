@@ -13,6 +13,8 @@
 //! | `GROUP BY ALL`, `GROUP BY DISTINCT` | `GROUP BY` | [`Extensions::distinct_sets`] |
 //! | `ROLLUP (`, `CUBE (`, `GROUPING SETS (` | the same words, which our dialect parses | |
 //! | `substring(s SIMILAR p ESCAPE e)` | `substring(s, p, e)` | |
+//! | `VARIADIC` of an argument | a name of the argument, [`super::VARIADIC`] | |
+//! | `schema.keyword(`, such as `pg_catalog.current_user(` | the keyword as a quoted name | |
 //! | `FETCH FIRST (expression) ROWS ONLY` | `LIMIT (expression)` | |
 
 use hw_expr::relation::LetRecLimit;
@@ -22,7 +24,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::error::{syntax_at, syntax_at_end};
-use super::extensions::{Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, WINDOW_MARK};
+use super::extensions::{Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, VARIADIC, WINDOW_MARK};
 use super::rewrite_types::rewrite_types;
 use super::tokens::{span, word};
 use crate::error::PlanError;
@@ -42,7 +44,7 @@ pub(crate) fn rewrite(
     let interesting = |t: &TokenWithSpan| {
         let words = [
             "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping",
-            "similar", "fetch",
+            "similar", "fetch", "variadic",
         ];
         word(&t.token).is_some_and(|w| words.contains(&w)) || t.token == Token::Period
     };
@@ -165,6 +167,7 @@ impl<'a> Rewriter<'a> {
                     self.fetch = true;
                     continue;
                 }
+                Some("variadic") if self.variadic() => continue,
                 Some("exclude") if self.exclusion() => continue,
                 Some("group") if self.word(1) == Some("by") => {
                     self.group_by();
@@ -178,6 +181,7 @@ impl<'a> Rewriter<'a> {
                     self.plain_word();
                     continue;
                 }
+                Some(_) if self.qualified_call() => continue,
                 Some(w) if self.substring(w) => continue,
                 Some("select") => {
                     let position = self.position(0);
@@ -191,6 +195,19 @@ impl<'a> Rewriter<'a> {
             self.after_fetch()?;
         }
         Ok((self.out, self.ext))
+    }
+
+    /// A function's name after its schema is only a name, whatever it means by itself.
+    fn qualified_call(&mut self) -> bool {
+        let after_period = self.at > 0 && self.tokens[self.at - 1].token == Token::Period;
+        let Token::Word(word) = &self.tokens[self.at].token else { return false };
+        if !after_period || word.keyword == Keyword::NoKeyword || !self.is(1, &Token::LParen) {
+            return false;
+        }
+        let name = Word { value: word.value.clone(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        self.out.push(TokenWithSpan { token: Token::Word(name), span: self.tokens[self.at].span });
+        self.at += 1;
+        true
     }
 
     /// Copies a token.
@@ -245,6 +262,21 @@ impl<'a> Rewriter<'a> {
         }
         self.out.push(token);
         self.at += 1;
+    }
+
+    /// `VARIADIC` before an argument: whether it is that, and then it has been dealt with.
+    fn variadic(&mut self) -> bool {
+        let begins = matches!(self.out.last().map(|t| &t.token), Some(Token::LParen | Token::Comma));
+        let next = self.tokens.get(self.at + 1).map(|t| &t.token);
+        if !begins || matches!(next, None | Some(Token::Comma | Token::RParen | Token::Period)) {
+            return false;
+        }
+        let span = self.tokens[self.at].span;
+        let name = Word { value: VARIADIC.into(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        self.out.push(TokenWithSpan { token: Token::Word(name), span });
+        self.out.push(TokenWithSpan { token: Token::RArrow, span });
+        self.at += 1;
+        true
     }
 
     /// `GROUP BY [ALL | DISTINCT]`

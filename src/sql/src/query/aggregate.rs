@@ -10,6 +10,8 @@ use sqlparser::ast::{OrderByExpr, OrderBySort};
 use super::coerce::{Planned, Typed};
 use super::context::Ecx;
 use super::function::{Call, call_error, function_error};
+use super::hypothetical::{Key, expand, is_hypothetical, plan_keys};
+use super::named::in_order;
 use super::operator::operator;
 use super::resolve::{Signature, choose};
 use super::scalar::{plan_condition, plan_expr};
@@ -35,6 +37,9 @@ pub(super) fn plan_aggregate(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Planned, 
         return Err(call_error(ecx, call, PlanError::new("42803", text)));
     };
     let shift_down = |e: HirScalarExpr| lowered(e, level);
+    for a in &parts.args[..parts.direct] {
+        collector.borrow_mut().add_direct(lowered(a.expr.clone(), level));
+    }
     let value = parts.expand(&inner, &mut |func, args, order_by, distinct, filter| {
         let aggregate = HirAggregateExpr {
             func,
@@ -72,13 +77,22 @@ pub(super) fn innermost_level<'e>(exprs: impl Iterator<Item = &'e HirScalarExpr>
     level.unwrap_or(0)
 }
 
+/// What is computed.
+enum Kind {
+    Def(&'static AggregateDef),
+    /// A hypothetical-set aggregate.
+    Hypothetical(String, Vec<Key>),
+}
+
 /// An aggregate with planned arguments.
 pub(super) struct AggregateParts {
-    def: &'static AggregateDef,
+    kind: Kind,
     args: Vec<Typed>,
     sort: Vec<(HirScalarExpr, ColumnOrder)>,
     distinct: bool,
     filter: Option<HirScalarExpr>,
+    /// How many of the arguments are direct ones, which are the same for a whole group.
+    direct: usize,
 }
 
 /// What makes one aggregate's value: function, arguments, order, DISTINCT and FILTER.
@@ -102,15 +116,47 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
             "count(*) must be used to call a parameterless aggregate function",
         ));
     }
-    let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
+    let sorted = &call.within_group;
+    if !sorted.is_empty() && call.distinct {
+        return Err(PlanError::syntax("cannot use DISTINCT with WITHIN GROUP"));
+    }
+    if !sorted.is_empty() && !call.order_by.is_empty() {
+        return Err(PlanError::syntax("cannot use multiple ORDER BY clauses with WITHIN GROUP"));
+    }
+    if is_hypothetical(call) {
+        let keys = plan_keys(ecx, call)?;
+        let direct = keys.len();
+        let args = keys.iter().map(|k| k.given.clone()).chain(keys.iter().map(|k| k.row.clone())).collect();
+        let filter = call.filter.map(|f| plan_condition(ecx, f, "FILTER")).transpose()?;
+        let kind = Kind::Hypothetical(call.name.clone(), keys);
+        return Ok(AggregateParts { kind, args, sort: vec![], distinct: false, filter, direct });
+    }
+    let exprs = call.args.iter().map(|a| &**a).chain(sorted.iter().map(|o| &o.expr));
+    let args = exprs.map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
+    let args = in_order(&call.name, &call.names, args)?;
     let types: Vec<_> = args.iter().map(Planned::typ).collect();
     let texts: Vec<_> = args.iter().map(Planned::type_text).collect();
     let defs = registry().aggregates.get(call.name.as_str()).map(Vec::as_slice).unwrap_or_default();
     let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
     let (chosen, bound) = choose(&signatures, &types, false)
         .map_err(|n| call_error(ecx, call, function_error(&call.name, &texts, n)))?;
+    check_kind(defs[chosen], call).map_err(|e| call_error(ecx, call, e))?;
     let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
     let args = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>()?;
+    if !sorted.is_empty() {
+        let direct = call.args.len();
+        let sort = sorted.iter().zip(&args[direct..]).map(|(o, a)| Ok((a.expr.clone(), order_of(o, 0)?)));
+        let sort = sort.collect::<Result<_, PlanError>>()?;
+        let filter = call.filter.map(|f| plan_condition(ecx, f, "FILTER")).transpose()?;
+        return Ok(AggregateParts {
+            kind: Kind::Def(defs[chosen]),
+            args,
+            sort,
+            distinct: false,
+            filter,
+            direct,
+        });
+    }
     let sort = call.order_by.iter().map(|o| {
         let e = plan_expr(ecx, &o.expr)?.resolve(ecx)?;
         Ok((e.expr, order_of(o, 0)?))
@@ -121,7 +167,38 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
         return Err(PlanError::new("42P10", text));
     }
     let filter = call.filter.map(|f| plan_condition(ecx, f, "FILTER")).transpose()?;
-    Ok(AggregateParts { def: defs[chosen], args, sort, distinct: call.distinct, filter })
+    Ok(AggregateParts {
+        kind: Kind::Def(defs[chosen]),
+        args,
+        sort,
+        distinct: call.distinct,
+        filter,
+        direct: 0,
+    })
+}
+
+/// Whether the aggregate is called as one of its kind is.
+fn check_kind(def: &AggregateDef, call: &Call<'_>) -> Result<(), PlanError> {
+    let name = def.name;
+    match (def.direct, call.within_group.is_empty()) {
+        (None, true) => Ok(()),
+        (None, false) => {
+            let text = format!("{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP");
+            Err(PlanError::new("42809", text))
+        }
+        (Some(_), true) => {
+            let text = format!("WITHIN GROUP is required for ordered-set aggregate {name}");
+            Err(PlanError::new("42809", text))
+        }
+        (Some(direct), false) if direct == call.args.len() => Ok(()),
+        (Some(direct), false) => {
+            let (s, given) = (if direct == 1 { "" } else { "s" }, call.args.len());
+            let hint = format!(
+                "There is an ordered-set aggregate {name}, but it requires {direct} direct argument{s}, not {given}."
+            );
+            Err(PlanError::new("42883", format!("function {name} does not exist")).with_hint(hint))
+        }
+    }
 }
 
 /// The order that an ORDER BY item asks for.
@@ -154,18 +231,22 @@ impl AggregateParts {
 
     /// The value, by one or several aggregates of the dataflow.
     pub(super) fn expand(self, ecx: &Ecx<'_>, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
-        if self.def.kind.is_some() {
-            return self.plain(emit);
+        let def = match &self.kind {
+            Kind::Hypothetical(name, keys) => return expand(ecx, name, keys, self.filter, emit),
+            Kind::Def(def) => *def,
+        };
+        if def.kind.is_some() {
+            return self.plain(def, emit);
         }
         let args = self.args.iter().map(|a| &a.expr).chain(&self.filter);
         ecx.qcx.shared.repeat(args.map(HirScalarExpr::size).sum(), 3)?;
-        match self.def.name {
+        match def.name {
             "avg" => self.average(ecx, emit),
             name => self.moments(ecx, name, emit),
         }
     }
 
-    fn plain(self, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
+    fn plain(self, def: &'static AggregateDef, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
         let types = self.args.iter().map(|a| a.typ.clone()).collect();
         let mut args: Vec<_> = self.args.into_iter().map(|a| a.expr).collect();
         let mut order_by = vec![];
@@ -176,7 +257,7 @@ impl AggregateParts {
             });
             order_by.push(ColumnOrder { column, ..o });
         }
-        emit(AggregateFunc::new(self.def, types), args, order_by, self.distinct, self.filter)
+        emit(AggregateFunc::new(def, types), args, order_by, self.distinct, self.filter)
     }
 
     fn one(&self, name: &str, arg: Typed, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {

@@ -27,11 +27,29 @@ pub(super) struct Shared<'a> {
     next_local: Cell<u64>,
     depth: Cell<usize>,
     repeated: Cell<usize>,
+    wanted: Cell<Vec<ScalarType>>,
 }
 
 impl<'a> Shared<'a> {
     pub(super) fn new(scx: &'a StatementContext<'a>) -> Self {
-        Shared { scx, next_local: Cell::new(0), depth: Cell::new(0), repeated: Cell::new(0) }
+        Shared {
+            scx,
+            next_local: Cell::new(0),
+            depth: Cell::new(0),
+            repeated: Cell::new(0),
+            wanted: Cell::default(),
+        }
+    }
+
+    /// Says that the columns of the query that is planned next go to columns of these types, which what has no type of its own
+    /// in its select list takes on.
+    pub(super) fn want(&self, types: Vec<ScalarType>) {
+        self.wanted.set(types);
+    }
+
+    /// The types that are wanted, for whoever plans the select list; no other finds them again.
+    pub(super) fn take_wanted(&self) -> Vec<ScalarType> {
+        self.wanted.take()
     }
 
     /// A fresh name for a binding.

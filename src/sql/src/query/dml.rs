@@ -3,7 +3,7 @@
 use hw_expr::func::CastContext;
 use hw_expr::hir::JoinKind;
 use hw_expr::{HirRelationExpr, HirScalarExpr, Id};
-use hw_repr::{GlobalId, RelationDesc, RelationType, ScalarType};
+use hw_repr::{Datum, GlobalId, RelationDesc, RelationType, ScalarType};
 use sqlparser::ast::{self, Expr, SetExpr};
 
 use super::coerce::{Planned, Typed};
@@ -12,7 +12,7 @@ use super::entry::{on_large_stack, table_scope};
 use super::from::plan_from;
 use super::query::{cast_rel, plan_nested, plan_values};
 use super::scalar::{plan_condition, plan_expr};
-use super::scope::{Frame, Visibility};
+use super::scope::{Frame, Scope, Visibility};
 use super::select::plan_returning_items;
 use super::types::type_name;
 use crate::context::StatementContext;
@@ -42,11 +42,13 @@ fn is_default(e: &Expr) -> bool {
 }
 
 /// Plans the rows of an INSERT: all of the table's columns (`desc`), those in `columns` (positions, in the order written) from
-/// the query, the others from `defaults`. `DEFAULT` may stand in VALUES.
+/// the query, the others from `defaults`. `DEFAULT` may stand in VALUES. Without
+/// names (`named`) the query may give fewer columns, the first ones.
 pub fn plan_insert_source(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
     columns: &[usize],
+    named: bool,
     defaults: &[HirScalarExpr],
     query: &ast::Query,
 ) -> Result<HirRelationExpr, PlanError> {
@@ -61,7 +63,7 @@ pub fn plan_insert_source(
             && query.fetch.is_none();
         let rel = match &*query.body {
             SetExpr::Values(values) if plain => {
-                check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()))?;
+                check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()), named)?;
                 let value = |ecx: &Ecx<'_>, c: usize, e: &Expr| {
                     if is_default(e) {
                         return Ok(Typed::new(defaults[columns[c]].clone(), wanted[c].clone()));
@@ -71,9 +73,12 @@ pub fn plan_insert_source(
                 };
                 plan_values(&qcx, values, Some(&value))?
             }
-            _ => plan_nested(&qcx, query)?,
+            _ => {
+                shared.want(wanted.clone());
+                plan_nested(&qcx, query)?
+            }
         };
-        check_width(columns.len(), rel.types.len())?;
+        check_width(columns.len(), rel.types.len(), named)?;
         let given = rel.types.clone();
         let wanted = &wanted[..given.len()];
         let expr = cast_rel(rel, wanted, CastContext::Assignment).map_err(|(i, e)| match e.sqlstate {
@@ -84,11 +89,11 @@ pub fn plan_insert_source(
     })
 }
 
-fn check_width(columns: usize, given: usize) -> Result<(), PlanError> {
+fn check_width(columns: usize, given: usize, named: bool) -> Result<(), PlanError> {
     if given > columns {
         return Err(PlanError::syntax("INSERT has more expressions than target columns"));
     }
-    if given < columns {
+    if given < columns && named {
         return Err(PlanError::syntax("INSERT has more target columns than expressions"));
     }
     Ok(())
@@ -125,38 +130,70 @@ pub fn plan_returning(
 ) -> Result<ReturningPlan, PlanError> {
     on_large_stack(|| {
         let shared = Shared::new(scx);
-        let qcx = Qcx::new(&shared);
-        let scope = table_scope(desc, table_alias);
-        let frame = qcx.frame(&scope, "RETURNING");
-        let outputs = plan_returning_items(&Ecx { qcx: &qcx, frame: &frame }, items)?;
-        let mut names = vec![];
-        let mut types = vec![];
-        let mut exprs = vec![];
-        for (name, value) in outputs {
-            let nullable = value.expr.typ(&mut vec![], &scope.types).nullable;
-            names.push(name);
-            types.push(value.typ.nullable(nullable));
-            exprs.push(value.expr);
-        }
-        Ok(ReturningPlan { exprs, desc: RelationDesc::new(RelationType::new(types), names) })
+        returning_in(&Qcx::new(&shared), &table_scope(desc, table_alias), items)
     })
 }
 
-/// Plans the rows that DELETE … USING or UPDATE … FROM affects: the target joined with `from` and filtered by `selection`. The
-/// target's columns come first; `assignments` are planned over all columns and cast to the columns' types.
+fn returning_in(qcx: &Qcx<'_>, scope: &Scope, items: &[ast::SelectItem]) -> Result<ReturningPlan, PlanError> {
+    let frame = qcx.frame(scope, "RETURNING");
+    let outputs = plan_returning_items(&Ecx { qcx, frame: &frame }, items)?;
+    let mut names = vec![];
+    let mut types = vec![];
+    let mut exprs = vec![];
+    for (name, value) in outputs {
+        let nullable = value.expr.typ(&mut vec![], &scope.types).nullable;
+        names.push(name);
+        types.push(value.typ.nullable(nullable));
+        exprs.push(value.expr);
+    }
+    Ok(ReturningPlan { exprs, desc: RelationDesc::new(RelationType::new(types), names) })
+}
+
+/// A condition over the columns of a join, of which the left side has `arity`, as the join's right side sees it.
+fn seen_from_right(mut condition: HirScalarExpr, arity: usize) -> HirScalarExpr {
+    condition.visit_mut_post(0, &mut |depth, e| {
+        if let HirScalarExpr::Column(c) = e
+            && c.level == depth
+        {
+            match c.column.checked_sub(arity) {
+                Some(column) => c.column = column,
+                None => c.level += 1,
+            }
+        }
+    });
+    condition
+}
+
+fn first_row(input: HirRelationExpr) -> HirRelationExpr {
+    let one = HirScalarExpr::literal(Datum::Int64(1), ScalarType::Int64);
+    HirRelationExpr::TopK {
+        input: Box::new(input),
+        group_key: vec![],
+        order_key: vec![],
+        limit: Some(Box::new(one)),
+        offset: None,
+        expected_group_size: None,
+    }
+}
+
+/// Plans the rows that DELETE … USING or UPDATE … FROM affects: each row of the target with one row of `from` that goes with it by
+/// `selection`, if there is one (which one is not said, as in PostgreSQL). The target's columns come first; `assignments` are planned over
+/// all columns and cast to the columns' types; so is `returning`.
 pub fn plan_using_scope(
     scx: &StatementContext<'_>,
     target: (GlobalId, &RelationDesc, &str),
     from: &[ast::TableWithJoins],
     selection: Option<&Expr>,
     assignments: &[(usize, &Expr)],
-) -> Result<(HirRelationExpr, Vec<HirScalarExpr>), PlanError> {
+    returning: Option<&[ast::SelectItem]>,
+) -> Result<(HirRelationExpr, Vec<HirScalarExpr>, Option<ReturningPlan>), PlanError> {
     on_large_stack(|| {
         let shared = Shared::new(scx);
         let qcx = Qcx::new(&shared);
         let (id, desc, alias) = target;
         let mut scope = table_scope(desc, Some(alias));
         let mut rel = HirRelationExpr::Get { id: Id::Global(id), typ: desc.typ().clone() };
+        let mut joined = None;
         if !from.is_empty() {
             let left = scope.clone();
             let frame = Frame {
@@ -174,14 +211,20 @@ pub fn plan_using_scope(
                     format!("table name \"{alias}\" specified more than once"),
                 ));
             }
-            rel = rel.join(right, HirScalarExpr::literal_true(), JoinKind::Inner);
+            joined = Some(right);
             scope = scope.beside(right_scope);
         }
         let where_frame = qcx.frame(&scope, "WHERE");
-        if let Some(selection) = selection {
-            let predicate = plan_condition(&Ecx { qcx: &qcx, frame: &where_frame }, selection, "WHERE")?;
-            rel = rel.filter(vec![predicate]);
-        }
+        let condition = |e| plan_condition(&Ecx { qcx: &qcx, frame: &where_frame }, e, "WHERE");
+        let predicate = selection.map(condition).transpose()?;
+        rel = match joined {
+            None => rel.filter(predicate.into_iter().collect()),
+            Some(right) => {
+                let predicate = predicate.map(|p| seen_from_right(p, desc.arity()));
+                let right = right.filter(predicate.into_iter().collect());
+                rel.join(first_row(right), HirScalarExpr::literal_true(), JoinKind::Inner)
+            }
+        };
         let frame = qcx.frame(&scope, "UPDATE");
         let ecx = Ecx { qcx: &qcx, frame: &frame };
         let value = |(column, e): &(usize, &Expr)| {
@@ -190,6 +233,7 @@ pub fn plan_using_scope(
             Ok(value.map_err(|err| ecx.error_at(err, e))?.expr)
         };
         let values = assignments.iter().map(value).collect::<Result<Vec<_>, PlanError>>()?;
-        Ok((rel, values))
+        let returning = returning.map(|items| returning_in(&qcx, &scope, items)).transpose()?;
+        Ok((rel, values, returning))
     })
 }

@@ -34,7 +34,8 @@ pub fn plan_query(scx: &StatementContext<'_>, query: &ast::Query) -> Result<Plan
         let shared = Shared::new(scx);
         let qcx = Qcx::new(&shared);
         let parts = plan_parts(&qcx, query)?;
-        let Parts { mut expr, names, types, project, order_by, mut limit, mut offset, .. } = parts;
+        let Parts { mut expr, names, types, project, order_by, mut limit, mut offset, limit_hint, .. } =
+            parts;
         let constant = |e: &Option<HirScalarExpr>| match e {
             None => Some(None),
             Some(e) => match e.as_literal() {
@@ -45,7 +46,7 @@ pub fn plan_query(scx: &StatementContext<'_>, query: &ast::Query) -> Result<Plan
         let (count, skip) = match (constant(&limit), constant(&offset)) {
             (Some(l), Some(o)) => (l, o.unwrap_or(0)),
             _ => {
-                expr = top_k(expr, order_by.clone(), limit.take(), offset.take());
+                expr = top_k(expr, order_by.clone(), limit.take(), offset.take(), limit_hint);
                 (None, 0)
             }
         };

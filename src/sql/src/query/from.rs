@@ -17,11 +17,13 @@ use sqlparser::ast::{
 
 use super::coerce::{Planned, Typed, unify_types};
 use super::context::{Ecx, Qcx, ident, name_parts};
-use super::function::{arg_expr, choose_table_function, function_name};
+use super::function::{arg_expr, arg_name, choose_table_function, function_name};
+use super::named::in_order;
 use super::operator::{condition, operator};
 use super::query::plan_nested;
 use super::scalar::{plan_condition, plan_expr};
 use super::scope::{Frame, Scope, ScopeItem, TableName, Visibility};
+use super::window::is_window_function;
 use crate::error::PlanError;
 
 /// A relation with its names.
@@ -291,6 +293,13 @@ fn join_using(
 
 fn plan_factor(qcx: &Qcx<'_>, factor: &TableFactor) -> Result<Named, PlanError> {
     match factor {
+        TableFactor::Table { args: None, alias, .. }
+        | TableFactor::Derived { alias, .. }
+        | TableFactor::NestedJoin { alias, .. }
+        | TableFactor::UNNEST { alias, .. } => without_types(alias.as_ref())?,
+        _ => {}
+    }
+    match factor {
         TableFactor::Table { with_hints, version, partitions, json_path, sample, index_hints, .. }
             if !with_hints.is_empty()
                 || version.is_some()
@@ -315,8 +324,8 @@ fn plan_factor(qcx: &Qcx<'_>, factor: &TableFactor) -> Result<Named, PlanError> 
             plan_function_factor(qcx, name, args, *with_ordinality, alias.as_ref())
         }
         TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => laterally(qcx, &mut |q| {
-            let calls: Vec<(String, Vec<Cow<'_, Expr>>)> =
-                array_exprs.iter().map(|e| ("unnest".to_owned(), vec![Cow::Borrowed(e)])).collect();
+            let calls: Vec<FromCall<'_>> =
+                array_exprs.iter().map(|e| unnest_call(Cow::Borrowed(e))).collect();
             plan_calls(q, &calls, *with_ordinality, alias.as_ref())
         }),
         TableFactor::Derived { lateral, subquery, alias, sample: None } => {
@@ -344,12 +353,20 @@ fn alias_join(scope: Scope, alias: &TableAlias) -> Result<Scope, PlanError> {
     rename_columns(named, alias)
 }
 
+/// That an alias does not declare types: that is for functions whose columns nothing else tells.
+fn without_types(alias: Option<&TableAlias>) -> Result<(), PlanError> {
+    let typed = alias.and_then(|a| a.columns.iter().find(|c| c.data_type.is_some()));
+    match typed {
+        None => Ok(()),
+        Some(_) => {
+            let text = "a column definition list is only allowed for functions returning \"record\"";
+            Err(PlanError::syntax(text))
+        }
+    }
+}
+
 /// Applies an alias's column names to the first table.
 fn rename_columns(mut scope: Scope, alias: &TableAlias) -> Result<Scope, PlanError> {
-    if alias.columns.iter().any(|c| c.data_type.is_some()) {
-        let text = "a column definition list is only allowed for functions returning \"record\"";
-        return Err(PlanError::syntax(text));
-    }
     if alias.columns.len() > scope.items.len() {
         let (name, has, given) = (ident(&alias.name), scope.items.len(), alias.columns.len());
         let text = format!("table \"{name}\" has {has} columns available but {given} columns specified");
@@ -413,6 +430,13 @@ fn plan_derived(
     Ok((expr, scope))
 }
 
+/// A function in FROM: its name, and its arguments with the names that are written before them.
+type FromCall<'a> = (String, Vec<Option<String>>, Vec<Cow<'a, Expr>>);
+
+fn unnest_call(array: Cow<'_, Expr>) -> FromCall<'_> {
+    ("unnest".to_owned(), vec![None], vec![array])
+}
+
 /// A function in FROM; `ROWS FROM (f(…), g(…))` arrives as a function of that name over calls.
 fn plan_function_factor(
     qcx: &Qcx<'_>,
@@ -426,37 +450,50 @@ fn plan_function_factor(
         .iter()
         .map(|a| arg_expr(a)?.ok_or_else(|| PlanError::syntax("syntax error at or near \"*\"")))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut calls: Vec<(String, Vec<Cow<'_, Expr>>)> = vec![];
+    let names: Vec<Option<String>> = args.iter().map(arg_name).collect();
+    let mut calls: Vec<FromCall<'_>> = vec![];
     if name_text == crate::parser::ROWS_FROM {
         for e in exprs {
             let Expr::Function(f) = &*e else {
                 return Err(PlanError::syntax("ROWS FROM takes function calls"));
             };
             let call = super::function::call_parts(f)?;
-            calls.push((call.name, call.args.into_iter().map(|a| Cow::Owned(a.into_owned())).collect()));
+            if f.over.is_some() || call.star || call.distinct || call.filter.is_some() {
+                return Err(PlanError::syntax("ROWS FROM takes function calls"));
+            }
+            let args = call.args.into_iter().map(|a| Cow::Owned(a.into_owned())).collect();
+            calls.push((call.name, call.names, args));
         }
     } else if name_text == "unnest" && exprs.len() > 1 {
-        calls.extend(exprs.into_iter().map(|e| ("unnest".to_owned(), vec![e])));
+        calls.extend(exprs.into_iter().map(unnest_call));
     } else {
-        calls.push((name_text, exprs));
+        calls.push((name_text, names, exprs));
     }
-    qcx.at(laterally(qcx, &mut |q| plan_calls(q, &calls, ordinality, alias)), name.span())
+    if calls.is_empty() {
+        return Err(PlanError::syntax("ROWS FROM takes function calls"));
+    }
+    let plan = || qcx.at(laterally(qcx, &mut |q| plan_calls(q, &calls, ordinality, alias)), name.span());
+    qcx.shared.deeper_by(calls.len(), plan)
 }
 
 /// Functions in FROM side by side, the shorter ones filled up with NULLs.
 fn plan_calls(
     qcx: &Qcx<'_>,
-    calls: &[(String, Vec<Cow<'_, Expr>>)],
+    calls: &[FromCall<'_>],
     ordinality: bool,
     alias: Option<&TableAlias>,
 ) -> Result<Named, PlanError> {
     let empty = Scope::default();
     let frame = qcx.frame(&empty, "functions in FROM");
     let ecx = Ecx { qcx, frame: &frame };
+    if !matches!(calls, [(name, ..)] if name.starts_with("json")) {
+        without_types(alias)?;
+    }
     let mut parts = vec![];
     let mut desc = RelationDesc::empty();
-    for (name, args) in calls {
+    for (name, names, args) in calls {
         let args = args.iter().map(|a| plan_expr(&ecx, a)).collect::<Result<Vec<_>, _>>()?;
+        let args = in_order(name, names, args)?;
         let part = plan_call(&ecx, name, args)?;
         let columns = part.desc();
         for (column, typ) in columns.iter() {
@@ -521,6 +558,13 @@ fn plan_call(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<RowsOf, Pl
     if registry().tables.contains_key(name) {
         let (func, exprs) = choose_table_function(ecx, name, args)?;
         return Ok(RowsOf::Table(func, exprs));
+    }
+    if registry().aggregates.contains_key(name) {
+        return Err(PlanError::new("42803", "aggregate functions are not allowed in functions in FROM"));
+    }
+    if is_window_function(name) {
+        let text = format!("window function {name} requires an OVER clause");
+        return Err(PlanError::new("42809", text));
     }
     let span = sqlparser::tokenizer::Span::empty();
     Ok(RowsOf::Scalar(super::function::call_named(ecx, name, args, span)?.resolve(ecx)?))

@@ -17,15 +17,18 @@ use super::aggregate::plan_aggregate;
 use super::coerce::{Planned, Typed, unify};
 use super::context::{Ecx, ident, locate, name_parts};
 use super::grouping::plan_grouping;
+use super::hypothetical::is_hypothetical;
 use super::named::in_order;
-use super::operator::{Failure, call_best};
+use super::operator::{Failure, call_best, operator};
 use super::query::plan_parts;
 use super::resolve::{NoMatch, Signature, choose};
 use super::scalar::{between_symmetric, plan_expr, text_literal};
 use super::types::{builtin_type, type_name};
 use super::window::{is_window_function, plan_window_call};
 use crate::error::PlanError;
-use crate::parser::{BETWEEN_SYMMETRIC, LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
+use crate::parser::{
+    BETWEEN_SYMMETRIC, LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY, VARIADIC,
+};
 
 /// How many arguments a function may have, as in PostgreSQL.
 const MAX_ARGUMENTS: usize = 100;
@@ -44,6 +47,8 @@ pub(super) struct Call<'a> {
     pub(super) distinct: bool,
     /// ORDER BY
     pub(super) order_by: &'a [OrderByExpr],
+    /// WITHIN GROUP (ORDER BY …)
+    pub(super) within_group: &'a [OrderByExpr],
     /// FILTER
     pub(super) filter: Option<&'a Expr>,
     /// Where it is.
@@ -77,6 +82,7 @@ pub(super) fn call_parts(f: &Function) -> Result<Call<'_>, PlanError> {
         star: false,
         distinct: false,
         order_by: &[],
+        within_group: &f.within_group,
         filter: f.filter.as_deref(),
         span,
     };
@@ -98,9 +104,6 @@ pub(super) fn call_parts(f: &Function) -> Result<Call<'_>, PlanError> {
             }
         }
     }
-    if !f.within_group.is_empty() {
-        return Err(PlanError::unsupported("WITHIN GROUP"));
-    }
     if f.null_treatment.is_some() {
         return Err(PlanError::unsupported("IGNORE NULLS and RESPECT NULLS"));
     }
@@ -108,7 +111,7 @@ pub(super) fn call_parts(f: &Function) -> Result<Call<'_>, PlanError> {
 }
 
 /// The name that is written before an argument.
-fn arg_name(arg: &FunctionArg) -> Option<String> {
+pub(super) fn arg_name(arg: &FunctionArg) -> Option<String> {
     match arg {
         FunctionArg::Named { name, .. } => Some(ident(name)),
         _ => None,
@@ -173,7 +176,7 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
     if let Some(over) = &f.over {
         return plan_window_call(ecx, &call, over);
     }
-    if registry().aggregates.contains_key(call.name.as_str()) {
+    if registry().aggregates.contains_key(call.name.as_str()) || is_hypothetical(&call) {
         return plan_aggregate(ecx, &call);
     }
     if is_window_function(&call.name) {
@@ -184,6 +187,8 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
         Some("DISTINCT")
     } else if !call.order_by.is_empty() {
         Some("ORDER BY")
+    } else if !call.within_group.is_empty() {
+        Some("WITHIN GROUP")
     } else if call.filter.is_some() {
         Some("FILTER")
     } else {
@@ -207,8 +212,32 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
     }
     normal_form(&mut call);
     let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
+    if call.names.last().and_then(Option::as_deref) == Some(VARIADIC) {
+        return spread(ecx, &call.name, args, call.span);
+    }
     let args = in_order(&call.name, &call.names, args)?;
     call_named(ecx, &call.name, args, call.span)
+}
+
+/// A call whose last argument is an array that stands for the arguments of a variadic function.
+fn spread(ecx: &Ecx<'_>, name: &str, mut args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
+    let Some(array) = args.pop() else { return Err(PlanError::syntax("VARIADIC without an argument")) };
+    let array = match array.typ() {
+        Some(ScalarType::Array(_)) => array,
+        Some(_) => return Err(PlanError::new("42804", "VARIADIC argument must be an array")),
+        None => Planned::Typed(array.cast(ecx, &ScalarType::String.array_of(), CastContext::Implicit)?),
+    };
+    let first = args.pop();
+    match (name, first, args.is_empty()) {
+        ("concat", None, _) => call_named(ecx, "array_to_string", vec![array, text_literal("")], span),
+        ("concat_ws", Some(separator), true) => {
+            call_named(ecx, "array_to_string", vec![array, separator], span)
+        }
+        ("jsonb_build_array", None, _) => call_named(ecx, "to_jsonb", vec![array], span),
+        ("jsonb_extract_path", Some(value), true) => operator(ecx, "#>", vec![value, array], span),
+        ("jsonb_extract_path_text", Some(value), true) => operator(ecx, "#>>", vec![value, array], span),
+        _ => Err(PlanError::unsupported(format!("VARIADIC in a call of {name}"))),
+    }
 }
 
 /// Whether so few arguments are a syntax error: of what looks like a function and is syntax.
@@ -404,7 +433,12 @@ fn current_setting(ecx: &Ecx<'_>, args: Vec<Planned>) -> Result<Planned, PlanErr
         Some(Datum::String(s)) => {
             Ok(context_function(UnmaterializableFunc::CurrentSetting(s.to_lowercase())))
         }
-        _ => Err(PlanError::unsupported("current_setting of a name that is not a literal")),
+        // Which setting it is shows only when the query runs.
+        _ => {
+            let defs = registry().functions.get("hw_setting").map(Vec::as_slice).unwrap_or_default();
+            let value = call_best(ecx, defs, vec![Planned::Typed(name)], false);
+            value.map_err(|_| PlanError::unsupported("current_setting of a name that is not a literal"))
+        }
     }
 }
 

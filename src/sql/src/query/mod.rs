@@ -20,6 +20,7 @@ mod fold;
 mod from;
 mod function;
 mod grouping;
+mod hypothetical;
 pub(crate) mod internal;
 mod named;
 mod names;

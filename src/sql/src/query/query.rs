@@ -54,6 +54,8 @@ pub(super) struct Parts {
     pub(super) limit: Option<HirScalarExpr>,
     /// OFFSET, as a top-k has it.
     pub(super) offset: Option<HirScalarExpr>,
+    /// How many rows LIMIT is expected to choose from, for each row of the scopes around the query.
+    pub(super) limit_hint: Option<u64>,
 }
 
 impl From<Rel> for Parts {
@@ -67,6 +69,7 @@ impl From<Rel> for Parts {
             order_by: vec![],
             limit: None,
             offset: None,
+            limit_hint: None,
         }
     }
 }
@@ -78,7 +81,7 @@ impl Parts {
         let limited = self.limit.is_some() || self.offset.is_some();
         let mut expr = self.expr;
         if limited {
-            expr = top_k(expr, self.order_by, self.limit, self.offset);
+            expr = top_k(expr, self.order_by, self.limit, self.offset, self.limit_hint);
         }
         if !self.project.iter().copied().eq(0..arity) {
             expr = expr.project(self.project);
@@ -93,6 +96,7 @@ pub(super) fn top_k(
     order_key: Vec<ColumnOrder>,
     limit: Option<HirScalarExpr>,
     offset: Option<HirScalarExpr>,
+    expected_group_size: Option<u64>,
 ) -> HirRelationExpr {
     HirRelationExpr::TopK {
         input: Box::new(input),
@@ -100,7 +104,7 @@ pub(super) fn top_k(
         order_key,
         limit: limit.map(Box::new),
         offset: offset.map(Box::new),
-        expected_group_size: None,
+        expected_group_size,
     }
 }
 
@@ -116,11 +120,15 @@ pub(super) fn plan_parts(qcx: &Qcx<'_>, query: &Query) -> Result<Parts, PlanErro
 }
 
 fn plan_parts_here(qcx: &Qcx<'_>, query: &Query) -> Result<Parts, PlanError> {
+    let wanted = qcx.shared.take_wanted();
     refuse(query)?;
     let mut qcx = qcx.clone();
     let mut bindings = vec![];
     if let Some(with) = &query.with {
         bindings = plan_with(&mut qcx, with)?;
+    }
+    if matches!(&*query.body, SetExpr::Select(_)) {
+        qcx.shared.want(wanted);
     }
     let order_by: &[OrderByExpr] = match &query.order_by {
         None => &[],
@@ -149,7 +157,7 @@ fn plan_parts_here(qcx: &Qcx<'_>, query: &Query) -> Result<Parts, PlanError> {
         (parts.limit, parts.offset) = (limit, offset);
     } else {
         // It may refer to what is bound here.
-        parts.expr = top_k(parts.expr, parts.order_by.clone(), limit, offset);
+        parts.expr = top_k(parts.expr, parts.order_by.clone(), limit, offset, parts.limit_hint);
     }
     Ok(bind_all(parts, bindings))
 }

@@ -65,7 +65,14 @@ impl Signature<'_> {
                     Some(t @ ScalarType::Array(_)) => t,
                     t => t.unwrap_or(ScalarType::String).array_of(),
                 },
-                ParamType::AnyList | ParamType::AnyMap => a.clone()?,
+                ParamType::AnyList => match a {
+                    Some(t) => t.clone(),
+                    None => list.clone()?.list_of(),
+                },
+                ParamType::AnyMap => match a {
+                    Some(t) => t.clone(),
+                    None => ScalarType::Map { value: Box::new(map.clone()?), custom_id: None },
+                },
                 ParamType::ListElement => list.clone()?,
                 ParamType::MapValue => map.clone()?,
                 ParamType::AnyRecord => a.clone().filter(|t| matches!(t, ScalarType::Record { .. }))?,
@@ -155,19 +162,22 @@ fn bind_container(
     args: &[Option<ScalarType>],
     list: bool,
 ) -> Option<Option<ScalarType>> {
+    let mut found = None;
+    let mut wanted = false;
     for (p, a) in params.iter().zip(args) {
         match (p, a, list) {
             (ParamType::AnyList, Some(ScalarType::List { element, .. }), true) => {
-                return Some(Some((**element).clone()));
+                found.get_or_insert((**element).clone());
             }
             (ParamType::AnyMap, Some(ScalarType::Map { value, .. }), false) => {
-                return Some(Some((**value).clone()));
+                found.get_or_insert((**value).clone());
             }
-            (ParamType::AnyList, _, true) | (ParamType::AnyMap, _, false) => return None,
+            (ParamType::AnyList, Some(_), true) | (ParamType::AnyMap, Some(_), false) => return None,
+            (ParamType::AnyList, None, true) | (ParamType::AnyMap, None, false) => wanted = true,
             _ => {}
         }
     }
-    Some(None)
+    if wanted && found.is_none() { None } else { Some(found) }
 }
 
 /// Chooses among candidates; gives the position of the chosen one and the types that the arguments are brought to.

@@ -5,7 +5,7 @@ use hw_expr::func::CastContext;
 use hw_repr::{Datum, ScalarType};
 use sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
-    Ident, Interval, Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
+    FunctionArguments, Ident, Interval, Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
@@ -20,6 +20,7 @@ use super::subquery::{
 };
 use super::types::{plan_data_type, type_name};
 use crate::error::PlanError;
+use crate::parser::{LIST_CONSTRUCTOR, MAP_CONSTRUCTOR};
 
 /// Plans an expression.
 pub(super) fn plan_expr(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
@@ -681,9 +682,28 @@ fn cast(ecx: &Ecx<'_>, kind: &CastKind, e: &Expr, data_type: &DataType) -> Resul
         let array = internal::array(elements, t)?;
         return Ok(Planned::typed(array.expr, typ));
     }
+    if let Some(empty) = empty_container(e, &typ)? {
+        return Ok(Planned::typed(internal::relabel(empty.expr, &typ)?, typ));
+    }
     let value = plan_expr(ecx, e)?;
     let typed = value.cast(ecx, &typ, CastContext::Explicit).map_err(|err| ecx.error_at(err, e))?;
     Ok(Planned::Typed(typed))
+}
+
+/// `LIST[]` and `MAP[]`, which take their type from the cast.
+fn empty_container(e: &Expr, typ: &ScalarType) -> Result<Option<Typed>, PlanError> {
+    let Expr::Function(f) = e else { return Ok(None) };
+    let empty = matches!(&f.args, FunctionArguments::List(list) if list.args.is_empty());
+    let constructs = |name: &str| empty && name_parts(&f.name).is_ok_and(|parts| parts == [name]);
+    match typ {
+        ScalarType::List { element, .. } if constructs(LIST_CONSTRUCTOR) => {
+            Ok(Some(internal::list(vec![], element)?))
+        }
+        ScalarType::Map { value, .. } if constructs(MAP_CONSTRUCTOR) => {
+            Ok(Some(internal::map(vec![], value)?))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn case(

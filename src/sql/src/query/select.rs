@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use hw_expr::func::CastContext;
 use hw_expr::hir::{ColumnRef, HirAggregateExpr, JoinKind, WindowExpr};
 use hw_expr::{HirRelationExpr, HirScalarExpr, TableFunc};
 use hw_repr::{ColumnOrder, RelationDesc, ScalarType};
@@ -36,6 +37,7 @@ use crate::error::PlanError;
 pub(super) struct Collector {
     aggregates: Vec<HirAggregateExpr>,
     groupings: Vec<(Vec<HirScalarExpr>, Span)>,
+    direct: Vec<HirScalarExpr>,
     windows: Vec<WindowExpr>,
     tables: Vec<(TableFunc, Vec<HirScalarExpr>, usize)>,
     table_columns: usize,
@@ -54,6 +56,11 @@ impl Collector {
     /// The column that stands for an aggregate.
     pub(super) fn add_aggregate(&mut self, e: HirAggregateExpr) -> usize {
         AGGREGATES + position_or_push(&mut self.aggregates, e)
+    }
+
+    /// Notes a direct argument of an ordered-set aggregate, which may name grouped columns only.
+    pub(super) fn add_direct(&mut self, e: HirScalarExpr) {
+        self.direct.push(e);
     }
 
     /// The column that stands for a GROUPING.
@@ -95,6 +102,7 @@ pub(super) fn plan_select(
     select: &Select,
     order_by: &[OrderByExpr],
 ) -> Result<Parts, PlanError> {
+    let wanted = qcx.shared.take_wanted();
     refuse(select)?;
     let (mut rel, scope) = plan_from(qcx, &select.from)?;
     if let Some(selection) = &select.selection {
@@ -107,7 +115,7 @@ pub(super) fn plan_select(
     let select_frame = frame("SELECT");
     let ecx = Ecx { qcx, frame: &select_frame };
     name_windows(qcx, &collector, select)?;
-    let outputs = plan_items(&ecx, &scope, &select.projection)?;
+    let outputs = plan_items(&ecx, &scope, &select.projection, &wanted)?;
     check_named_windows(&ecx)?;
 
     let group_frame = qcx.frame(&scope, "GROUP BY");
@@ -129,6 +137,10 @@ pub(super) fn plan_select(
     let grouped = sets.is_some() || !collector.aggregates.is_empty() || having.is_some();
     let mut rewriter =
         Rewriter::new(&scope, grouped.then_some(&keys[..]), collector.aggregates.len(), groupings.len());
+    for e in &collector.direct {
+        let detail = "Direct arguments of an ordered-set aggregate must use only grouped columns.";
+        rewrite(&ecx, &rewriter, e.clone(), None).map_err(|e| e.with_detail(detail))?;
+    }
     if grouped {
         let sets = sets.unwrap_or_else(|| vec![vec![]]);
         let aggregates = collector.aggregates;
@@ -172,8 +184,17 @@ pub(super) fn plan_select(
     let names = outputs.iter().map(|o| o.name.clone()).collect();
     let types: Vec<ScalarType> = outputs.iter().map(|o| o.value.typ.clone()).collect();
     let unknown = outputs.iter().map(|o| o.unknown).collect();
-    let mut parts =
-        Parts { expr: rel, names, types, unknown, project, order_by: order_key, limit: None, offset: None };
+    let mut parts = Parts {
+        expr: rel,
+        names,
+        types,
+        unknown,
+        project,
+        order_by: order_key,
+        limit: None,
+        offset: None,
+        limit_hint: hints.limit,
+    };
     match &select.distinct {
         None | Some(Distinct::All) => {}
         Some(Distinct::Distinct) => make_distinct(&mut parts)?,
@@ -244,9 +265,11 @@ fn plan_items<'s>(
     ecx: &Ecx<'_>,
     scope: &Scope,
     items: &'s [SelectItem],
+    wanted: &[ScalarType],
 ) -> Result<Vec<Output<'s>>, PlanError> {
-    let mut outputs = vec![];
+    let mut outputs: Vec<Output<'s>> = vec![];
     for item in items {
+        let typ = wanted.get(outputs.len());
         match item {
             SelectItem::Wildcard(options) => {
                 plain_wildcard(options)?;
@@ -266,9 +289,9 @@ fn plan_items<'s>(
             }
             SelectItem::UnnamedExpr(e) => match record_star(e) {
                 Some(inner) => outputs.extend(expand_record(ecx, plan_typed(ecx, inner)?)?),
-                None => outputs.push(output(ecx, output_name(ecx, e), e)?),
+                None => outputs.push(output(ecx, output_name(ecx, e), e, typ)?),
             },
-            SelectItem::ExprWithAlias { expr, alias } => outputs.push(output(ecx, ident(alias), expr)?),
+            SelectItem::ExprWithAlias { expr, alias } => outputs.push(output(ecx, ident(alias), expr, typ)?),
             SelectItem::ExprWithAliases { .. } => return Err(PlanError::unsupported("several aliases")),
         }
         check_columns(outputs.len())?;
@@ -320,8 +343,17 @@ fn plan_star<'s>(
     }
 }
 
-fn output<'s>(ecx: &Ecx<'_>, name: String, e: &'s Expr) -> Result<Output<'s>, PlanError> {
+fn output<'s>(
+    ecx: &Ecx<'_>,
+    name: String,
+    e: &'s Expr,
+    wanted: Option<&ScalarType>,
+) -> Result<Output<'s>, PlanError> {
     let planned = plan_expr(ecx, e)?;
+    if let (Some(typ), None) = (wanted, planned.typ()) {
+        let value = planned.cast(ecx, typ, CastContext::Assignment)?;
+        return Ok(Output { name, value, unknown: false, ast: Some(e) });
+    }
     let unknown = is_unknown(&planned);
     Ok(Output { name, value: planned.resolve(ecx)?, unknown, ast: Some(e) })
 }
@@ -585,6 +617,6 @@ pub(super) fn plan_returning_items(
     ecx: &Ecx<'_>,
     items: &[SelectItem],
 ) -> Result<Vec<(String, Typed)>, PlanError> {
-    let outputs = plan_items(ecx, ecx.frame.scope, items)?;
+    let outputs = plan_items(ecx, ecx.frame.scope, items, &[])?;
     Ok(outputs.into_iter().map(|o| (o.name, o.value)).collect())
 }

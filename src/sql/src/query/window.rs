@@ -87,6 +87,10 @@ pub(super) fn plan_window_call(
             let column = collector.borrow_mut().add_window(expr);
             Typed::new(HirScalarExpr::column(column), typ)
         };
+    if !call.within_group.is_empty() {
+        let text = format!("OVER is not supported for ordered-set aggregate {}", call.name);
+        return Err(PlanError::new("0A000", text));
+    }
     if registry().aggregates.contains_key(call.name.as_str()) {
         if call.distinct {
             return Err(PlanError::new("0A000", "DISTINCT is not implemented for window functions"));

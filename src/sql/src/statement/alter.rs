@@ -49,16 +49,30 @@ pub(crate) fn alter(
                 )));
             };
             let schema_id = scx.resolve_schema(&schema.parts()).map_err(|e| e.at(schema.position()))?;
+            let item = scx.catalog.item(id).ok_or_else(|| PlanError::unknown_relation(name))?;
+            if Some(schema_id) == scx.temp_schema() || Some(item.schema_id) == scx.temp_schema() {
+                return Err(PlanError::new("0A000", "cannot move objects into or out of temporary schemas"));
+            }
+            if item.kind() == ItemKind::Index {
+                return Err(PlanError::new(
+                    "0A000",
+                    "an index is in the schema of the relation that it is on",
+                ));
+            }
             if matches!(schema_id, hw_repr::SchemaId::System(_)) {
                 return Err(PlanError::new("42501", format!("permission denied for schema {schema}")));
             }
-            if let Some(existing) = scx.catalog.item_by_name(schema_id, name.last()).filter(|e| e.id != id) {
+            let existing = match item.kind() {
+                ItemKind::Type => scx.catalog.type_by_name(schema_id, name.last()),
+                _ => scx.catalog.item_by_name(schema_id, name.last()),
+            };
+            if let Some(existing) = existing.filter(|e| e.id != id) {
                 return Err(resolve::already_exists(&existing, name.last()));
             }
             Ok(Plan::SetSchema { id, schema: schema_id })
         }
         AlterAction::Swap(with) => {
-            if !matches!(kind, ObjectKind::Schema | ObjectKind::Cluster) {
+            if !matches!(kind, ObjectKind::Schema | ObjectKind::Cluster | ObjectKind::Item(_)) {
                 return Err(PlanError::unsupported(format!(
                     "ALTER {} … SWAP WITH",
                     kind.to_string().to_uppercase()
@@ -68,7 +82,19 @@ pub(crate) fn alter(
             if let Some(last) = other.0.last_mut() {
                 *last = with.clone();
             }
-            Ok(Plan::Swap { a: object, b: existing_object(scx, kind, &other)? })
+            let b = existing_object(scx, kind, &other)?;
+            let schema_of = |object| match object {
+                ObjectId::Item(id) => scx.catalog.item(id).map(|i| i.schema_id),
+                _ => None,
+            };
+            if schema_of(object) != schema_of(b) {
+                return Err(PlanError::new(
+                    "0A000",
+                    format!("{kind}s that are swapped must be in one schema"),
+                )
+                .at(position(with.span).unwrap_or(1)));
+            }
+            Ok(Plan::Swap { a: object, b })
         }
         AlterAction::Owner(role) => Ok(Plan::SetOwner { object, role: resolve::role(scx, &role.value)? }),
         AlterAction::SetOptions(options) if kind == ObjectKind::Cluster => {

@@ -74,7 +74,7 @@ fn refuse_unknown_types(desc: &RelationDesc) -> Result<(), PlanError> {
 
 /// An object that stays may not depend on one that goes with the session.
 fn refuse_temporary_uses(scx: &StatementContext<'_>, kind: ItemKind) -> Result<(), PlanError> {
-    let Some(temp) = scx.catalog.schema(None, "mz_temp") else { return Ok(()) };
+    let Some(temp) = scx.temp_schema() else { return Ok(()) };
     let uses = scx.uses.borrow();
     match uses.iter().filter_map(|id| scx.catalog.item(*id)).find(|i| i.schema_id == temp) {
         Some(item) => Err(PlanError::new(
@@ -177,13 +177,14 @@ pub(crate) fn create_table(
     stmt: &CreateTableStatement,
     ids: Ids<'_>,
 ) -> Result<Plan, PlanError> {
-    let definition = define_table(scx, stmt)?;
-    if !definition.temporary {
+    let mut definition = define_table(scx, stmt)?;
+    let lenient = stmt.table.if_not_exists;
+    let name = resolve::new_name(scx, &stmt.name, definition.temporary, lenient, ItemKind::Table, ids)?;
+    let temporary = Some(name.name.schema) == scx.temp_schema();
+    definition.temporary = temporary;
+    if !temporary {
         refuse_temporary_uses(scx, ItemKind::Table)?;
     }
-    let lenient = stmt.table.if_not_exists;
-    let temporary = definition.temporary;
-    let name = resolve::new_name(scx, &stmt.name, temporary, lenient, ItemKind::Table, ids)?;
     let types: Vec<&DataType> = stmt.table.columns.iter().map(|c| &c.data_type).collect();
     let options = stmt.table.columns.iter().flat_map(|c| &c.options);
     let defaults: Vec<&Expr> = options
@@ -224,6 +225,7 @@ fn replaced(
     scx: &StatementContext<'_>,
     or_replace: bool,
     name: &Name,
+    temporary: bool,
     kind: ItemKind,
 ) -> Result<Option<GlobalId>, PlanError> {
     if !or_replace {
@@ -231,7 +233,10 @@ fn replaced(
     }
     let parts = name.parts();
     let Some((item, qualifiers)) = parts.split_last() else { return Ok(None) };
-    let schema = scx.resolve_schema_for_create(qualifiers)?;
+    let schema = match scx.temp_schema() {
+        Some(temp) if temporary && qualifiers.is_empty() => temp,
+        _ => scx.resolve_schema_for_create(qualifiers)?,
+    };
     let Some(existing) = scx.catalog.item_by_name(schema, item) else { return Ok(None) };
     if existing.kind() != kind {
         return Err(PlanError::new("42809", format!("\"{item}\" is not a {kind}")).at(name.position()));
@@ -255,16 +260,18 @@ pub(crate) fn create_view(
     if stmt.or_replace && stmt.if_not_exists {
         return Err(PlanError::syntax("OR REPLACE and IF NOT EXISTS exclude each other"));
     }
-    let definition = define_view(scx, stmt)?;
-    if !stmt.temporary {
-        refuse_temporary_uses(scx, ItemKind::View)?;
-    }
-    let replace = replaced(scx, stmt.or_replace, &stmt.name, ItemKind::View)?;
+    let mut definition = define_view(scx, stmt)?;
+    let replace = replaced(scx, stmt.or_replace, &stmt.name, stmt.temporary, ItemKind::View)?;
     let lenient = stmt.if_not_exists || replace.is_some();
     let name = resolve::new_name(scx, &stmt.name, stmt.temporary, lenient, ItemKind::View, ids)?;
+    let temporary = Some(name.name.schema) == scx.temp_schema();
+    definition.temporary = temporary;
+    if !temporary {
+        refuse_temporary_uses(scx, ItemKind::View)?;
+    }
     let create_sql = format!(
         "CREATE {}VIEW {}{} AS {}",
-        if stmt.temporary { "TEMPORARY " } else { "" },
+        if temporary { "TEMPORARY " } else { "" },
         name.stored,
         column_list(&stmt.columns),
         normalize::query(scx, &stmt.query)
@@ -337,7 +344,7 @@ pub(crate) fn create_materialized_view(
     }
     let definition = define_materialized_view(scx, stmt)?;
     refuse_temporary_uses(scx, ItemKind::MaterializedView)?;
-    let replace = replaced(scx, stmt.or_replace, &stmt.name, ItemKind::MaterializedView)?;
+    let replace = replaced(scx, stmt.or_replace, &stmt.name, false, ItemKind::MaterializedView)?;
     let lenient = stmt.if_not_exists || replace.is_some();
     let name = resolve::new_name(scx, &stmt.name, false, lenient, ItemKind::MaterializedView, ids)?;
     let asserts: Vec<String> = definition
@@ -403,15 +410,30 @@ pub(crate) fn create_index(
         schema
     };
     let lenient = stmt.if_not_exists;
+    // What is on a temporary relation goes with it.
+    let temporary = Some(schema) == scx.temp_schema();
+    if !temporary {
+        refuse_temporary_uses(scx, ItemKind::Index)?;
+    }
     let name = match &stmt.name {
-        Some(ident) => resolve::new_name_in(scx, schema, &ident.value, false, lenient, ItemKind::Index, ids)
-            .map_err(|e| e.at(position(ident.span).unwrap_or(1)))?,
+        Some(ident) => {
+            resolve::new_name_in(scx, schema, &ident.value, temporary, lenient, ItemKind::Index, ids)
+                .map_err(|e| e.at(position(ident.span).unwrap_or(1)))?
+        }
         None => {
             let base = default_index_name(&on.name.item, &desc, &definition.keys, stmt.key.is_none());
             let taken = |n: &str| scx.catalog.item_by_name(schema, n).is_some();
             let free =
                 std::iter::once(base.clone()).chain((1..).map(|i| format!("{base}{i}"))).find(|n| !taken(n));
-            resolve::new_name_in(scx, schema, &free.unwrap_or(base), false, lenient, ItemKind::Index, ids)?
+            resolve::new_name_in(
+                scx,
+                schema,
+                &free.unwrap_or(base),
+                temporary,
+                lenient,
+                ItemKind::Index,
+                ids,
+            )?
         }
     };
     let keys: Vec<String> = match &stmt.key {

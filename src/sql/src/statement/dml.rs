@@ -91,8 +91,9 @@ pub(crate) fn insert(scx: &StatementContext<'_>, stmt: &Insert) -> Result<Plan, 
     };
     let source = match &stmt.source {
         Some(query) => {
+            let named = columns.is_some();
             let columns = columns.unwrap_or_else(|| (0..table.desc.arity()).collect());
-            query::plan_insert_source(scx, &table.desc, &columns, &table.defaults, query)?
+            query::plan_insert_source(scx, &table.desc, &columns, named, &table.defaults, query)?
         }
         None => default_row(&table),
     };
@@ -156,14 +157,24 @@ pub(crate) fn delete(scx: &StatementContext<'_>, stmt: &Delete) -> Result<Plan, 
     };
     let [from] = from.as_slice() else { return Err(PlanError::unsupported("DELETE from several tables")) };
     let (item, table, alias) = target(scx, from)?;
-    let selection = match stmt.using.as_deref().filter(|u| !u.is_empty()) {
-        None => filtered(scx, &item, &table.desc, &alias, stmt.selection.as_ref())?,
+    let target = (item.id, &table.desc, alias.as_str());
+    let (selection, returning) = match stmt.using.as_deref().filter(|u| !u.is_empty()) {
+        None => (
+            filtered(scx, &item, &table.desc, &alias, stmt.selection.as_ref())?,
+            returning(scx, &table.desc, &alias, stmt.returning.as_ref())?,
+        ),
         Some(using) => {
-            query::plan_using_scope(scx, (item.id, &table.desc, &alias), using, stmt.selection.as_ref(), &[])?
-                .0
+            let (selection, _, returning) = query::plan_using_scope(
+                scx,
+                target,
+                using,
+                stmt.selection.as_ref(),
+                &[],
+                stmt.returning.as_deref(),
+            )?;
+            (selection, returning)
         }
     };
-    let returning = returning(scx, &table.desc, &alias, stmt.returning.as_ref())?;
     Ok(Plan::Mutate { table: item.id, selection, assignments: None, returning })
 }
 
@@ -186,21 +197,22 @@ pub(crate) fn update(scx: &StatementContext<'_>, stmt: &Update) -> Result<Plan, 
     for (i, _) in assigned.iter().filter(|(_, e)| is_default(e)) {
         values[*i] = table.defaults[*i].clone();
     }
-    let (selection, planned) = if from.is_empty() {
+    let (selection, planned, returning) = if from.is_empty() {
         let selection = filtered(scx, &item, &table.desc, &alias, stmt.selection.as_ref())?;
         let planned = written.iter().map(|(i, e)| {
             let typ = &table.desc.typ().column_types[*i].scalar_type;
             query::plan_scalar(scx, &table.desc, Some(&alias), e, Some((typ, CastContext::Assignment)))
         });
-        (selection, planned.collect::<Result<Vec<_>, _>>()?)
+        let planned = planned.collect::<Result<Vec<_>, _>>()?;
+        (selection, planned, returning(scx, &table.desc, &alias, stmt.returning.as_ref())?)
     } else {
         let target = (item.id, &table.desc, alias.as_str());
-        query::plan_using_scope(scx, target, from, stmt.selection.as_ref(), &written)?
+        let (where_, given) = (stmt.selection.as_ref(), stmt.returning.as_deref());
+        query::plan_using_scope(scx, target, from, where_, &written, given)?
     };
     for ((i, _), value) in written.iter().zip(planned) {
         values[*i] = value;
     }
-    let returning = returning(scx, &table.desc, &alias, stmt.returning.as_ref())?;
     Ok(Plan::Mutate { table: item.id, selection, assignments: Some(values), returning })
 }
 

@@ -33,6 +33,7 @@ use hw_repr::{GlobalId, RelationDesc, ScalarType};
 
 pub use create_source::{Purified, PurifyRequest, mysql_table_desc, needs_purification, plan_purified};
 pub use normalize::humanize;
+pub use session::plan_execute;
 pub use stored::{column_defaults, index_key_texts};
 
 use crate::catalog::Catalog;
@@ -100,16 +101,17 @@ pub fn plan_statement(scx: &StatementContext<'_>, stmt: &Statement, ids: Ids<'_>
         Statement::ShowAll => Ok(Plan::ShowAll),
         Statement::SetVariable { name, value, local } => Ok(session::set(name, value, *local)),
         Statement::SetTransaction { session, modes } => session::set_transaction(*session, modes),
-        Statement::ResetVariable(name) => {
-            Ok(Plan::SetVariable { name: name.clone(), values: None, local: false })
-        }
+        Statement::ResetVariable(name) => Ok(Plan::ResetVariable(name.clone())),
         Statement::ResetAll => Ok(Plan::ResetAll),
-        Statement::Discard { all } => Ok(Plan::Discard { all: *all }),
+        Statement::Discard(what) => Ok(Plan::Discard(*what)),
         Statement::Begin(modes) => Ok(session::begin(modes)),
         Statement::Commit => Ok(Plan::Commit),
         Statement::Rollback => Ok(Plan::Rollback),
         Statement::Prepare { name, types, sql } => session::prepare(scx, name, types, sql),
-        Statement::Execute { name, params } => session::execute(scx, name, params),
+        // The types that it expects are the session's to know: see [`plan_execute`].
+        Statement::Execute { name, .. } => {
+            Err(PlanError::new("26000", format!("prepared statement \"{}\" does not exist", name.value)))
+        }
         Statement::Deallocate(name) => Ok(Plan::Deallocate(name.as_ref().map(|n| n.value.clone()))),
         Statement::Declare { name, statement, sql, hold } => {
             // The statement is planned now, so that its errors come now.
@@ -158,7 +160,7 @@ pub fn result_desc(plan: &Plan) -> Option<RelationDesc> {
     match plan {
         Plan::Select(s) => Some(s.desc.clone()),
         Plan::Subscribe(s) => Some(s.desc.clone()),
-        Plan::Explain(e) => Some(select::explain_desc(e.stage)),
+        Plan::Explain(e) => Some(e.stage.desc()),
         Plan::ConstantRows { desc, .. } => Some(desc.clone()),
         Plan::Insert { returning, .. } | Plan::Mutate { returning, .. } => {
             returning.as_ref().map(|r| r.desc.clone())

@@ -28,7 +28,8 @@ pub(crate) struct NewName {
     pub(crate) stored: String,
 }
 
-/// Checks that an object can be made under a name, and gives it an id.
+/// Checks that an object can be made under a name, and gives it an id. An object is temporary if it says so or is in the temporary
+/// schema.
 pub(crate) fn new_name(
     scx: &StatementContext<'_>,
     name: &Name,
@@ -39,13 +40,27 @@ pub(crate) fn new_name(
 ) -> Result<NewName, PlanError> {
     let parts = name.parts();
     let (item, qualifiers) = parts.split_last().ok_or_else(|| PlanError::syntax("a name is missing"))?;
-    let schema = if temporary && qualifiers.is_empty() {
-        let temp = scx.catalog.schema(None, "mz_temp");
-        temp.ok_or_else(|| PlanError::unsupported("a temporary object here"))?
-    } else {
-        scx.resolve_schema_for_create(qualifiers)?
+    let temp = scx.temp_schema();
+    let schema = match temp {
+        Some(temp) if temporary && qualifiers.is_empty() => temp,
+        _ => scx.resolve_schema_for_create(qualifiers)?,
     };
-    new_name_in(scx, schema, item, temporary, lenient, kind, ids).map_err(|e| e.at(name.position()))
+    let in_temp = temp == Some(schema);
+    if temporary && !in_temp {
+        let message = format!("cannot create temporary {} in non-temporary schema", relation_or(kind));
+        return Err(PlanError::new("42P16", message).at(name.position()));
+    }
+    if in_temp && !matches!(kind, ItemKind::Table | ItemKind::View | ItemKind::Index) {
+        return Err(PlanError::new("0A000", format!("a {kind} cannot be temporary")).at(name.position()));
+    }
+    new_name_in(scx, schema, item, in_temp, lenient, kind, ids).map_err(|e| e.at(name.position()))
+}
+
+fn relation_or(kind: ItemKind) -> String {
+    match kind {
+        ItemKind::Table | ItemKind::View | ItemKind::MaterializedView | ItemKind::Index => "relation".into(),
+        other => other.to_string(),
+    }
 }
 
 /// The same in a known schema.

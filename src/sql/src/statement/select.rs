@@ -1,6 +1,6 @@
 //! SELECT, SUBSCRIBE, EXPLAIN and COPY.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hw_expr::HirRelationExpr;
 use hw_repr::{ColumnOrder, RelationDesc, ScalarType};
@@ -171,33 +171,16 @@ pub(crate) fn explain(
         ExplainWhat::Physical => ExplainStage::Physical,
         ExplainWhat::Timestamp => ExplainStage::Timestamp,
     };
-    const KNOWN: &[&str] = &[
-        "arity",
-        "types",
-        "keys",
-        "join implementations",
-        "join impls",
-        "humanized expressions",
-        "linear chains",
-        "non negative",
-        "no fast path",
-        "raw plans",
-        "raw syntax",
-        "raw",
-        "timing",
-        "subtree size",
-        "cardinality",
-        "column names",
-        "node identifiers",
-        "equivalences",
-        "redacted",
-        "verbose syntax",
-        "filter pushdown",
-    ];
-    if let Some(o) = stmt.options.iter().find(|o| !KNOWN.contains(&o.as_str())) {
-        return Err(PlanError::syntax(format!("EXPLAIN option {} is not known", o.to_uppercase())));
+    let options = explain_options(&stmt.options)?;
+    for name in options.iter().filter(|(_, on)| **on).map(|(name, _)| name.as_str()) {
+        if !shows(stage, name) || stmt.json && name == "timing" {
+            let what = format!("EXPLAIN option {} of this plan", name.to_uppercase());
+            return Err(PlanError::unsupported(what));
+        }
     }
-    let options: BTreeSet<String> = stmt.options.iter().cloned().collect();
+    if stmt.json && stage == ExplainStage::Timestamp {
+        return Err(PlanError::unsupported("EXPLAIN TIMESTAMP AS JSON"));
+    }
     let target = match &stmt.target {
         Target::Item(kind, name) => explain_item(scx, *kind, name)?,
         Target::Statement(s) => explain_statement(scx, s, ids)?,
@@ -206,6 +189,66 @@ pub(crate) fn explain(
         return Err(PlanError::unsupported("EXPLAIN TIMESTAMP of anything but a query"));
     }
     Ok(ExplainPlan { stage, target, json: stmt.json, options })
+}
+
+/// What EXPLAIN can show besides the plan.
+const EXPLAIN_OPTIONS: &[&str] = &[
+    "arity",
+    "types",
+    "keys",
+    "column names",
+    "non negative",
+    "equivalences",
+    "subtree size",
+    "join implementations",
+    "humanized expressions",
+    "redacted",
+    "no fast path",
+    "timing",
+];
+
+/// What the dialect has besides.
+const OTHER_EXPLAIN_OPTIONS: &[&str] = &[
+    "cardinality",
+    "filter pushdown",
+    "linear chains",
+    "node identifiers",
+    "raw plans",
+    "raw syntax",
+    "verbose syntax",
+];
+
+/// Whether an option says something of the plan at a stage.
+fn shows(stage: ExplainStage, option: &str) -> bool {
+    match stage {
+        ExplainStage::Raw => !matches!(
+            option,
+            "non negative" | "equivalences" | "subtree size" | "join implementations" | "no fast path"
+        ),
+        ExplainStage::Decorrelated | ExplainStage::LocallyOptimized | ExplainStage::Optimized => {
+            option != "no fast path"
+        }
+        ExplainStage::Physical => !matches!(option, "non negative" | "equivalences"),
+        ExplainStage::Timestamp => false,
+    }
+}
+
+fn explain_options(options: &[(String, bool)]) -> Result<BTreeMap<String, bool>, PlanError> {
+    let hint = || format!("The options are: {}.", EXPLAIN_OPTIONS.join(", "));
+    let mut out = BTreeMap::new();
+    for (name, on) in options {
+        if OTHER_EXPLAIN_OPTIONS.contains(&name.as_str()) {
+            return Err(PlanError::unsupported(format!("EXPLAIN option {}", name.to_uppercase())).with_hint(hint()));
+        }
+        if !EXPLAIN_OPTIONS.contains(&name.as_str()) {
+            let e = PlanError::syntax(format!("EXPLAIN option {} is not known", name.to_uppercase()));
+            return Err(e.with_hint(hint()));
+        }
+        if out.insert(name.clone(), *on).is_some() {
+            return Err(PlanError::syntax(format!("EXPLAIN option {} specified more than once", name.to_uppercase())));
+        }
+    }
+    Ok(out)
 }
 
 fn explain_item(scx: &StatementContext<'_>, kind: ItemKind, name: &Name) -> Result<ExplainTarget, PlanError> {
@@ -258,19 +301,6 @@ fn explain_statement(
         },
         _ => Err(PlanError::unsupported("EXPLAIN of this statement")),
     }
-}
-
-/// The column of EXPLAIN's result.
-pub(crate) fn explain_desc(stage: ExplainStage) -> RelationDesc {
-    let name = match stage {
-        ExplainStage::Raw => "Raw Plan",
-        ExplainStage::Decorrelated => "Decorrelated Plan",
-        ExplainStage::LocallyOptimized => "Locally Optimized Plan",
-        ExplainStage::Optimized => "Optimized Plan",
-        ExplainStage::Physical => "Physical Plan",
-        ExplainStage::Timestamp => "Timestamp",
-    };
-    RelationDesc::empty().with_column(name, ScalarType::String.nullable(false))
 }
 
 fn one_byte(what: &str, text: &str) -> Result<u8, PlanError> {

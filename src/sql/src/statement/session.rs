@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hw_repr::RelationDesc;
+use hw_expr::func::CastContext;
+use hw_repr::{RelationDesc, ScalarType};
 use sqlparser::ast::{DataType, Expr};
 
 use super::resolve::{self, Options};
@@ -10,7 +11,7 @@ use crate::context::StatementContext;
 use crate::error::PlanError;
 use crate::parser::ast::{Ident, Name, SetValue, SqlOption, TransactionModes};
 use crate::parser::position;
-use crate::plan::Plan;
+use crate::plan::{Plan, TransactionMode};
 use crate::query;
 
 /// SET
@@ -24,28 +25,19 @@ pub(crate) fn set(name: &str, value: &SetValue, local: bool) -> Plan {
 
 /// SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION
 pub(crate) fn set_transaction(session: bool, modes: &TransactionModes) -> Result<Plan, PlanError> {
-    let variable = |name: &str, value: &str| Plan::SetVariable {
-        name: name.to_owned(),
-        values: Some(vec![value.to_owned()]),
-        local: !session,
-    };
-    match (&modes.isolation, modes.read_only) {
-        (Some(_), Some(_)) => {
-            Err(PlanError::unsupported("ISOLATION LEVEL together with READ ONLY or READ WRITE in SET")
-                .with_hint("Write two statements, or give both to BEGIN."))
-        }
-        (Some(level), None) if session => Ok(variable("default_transaction_isolation", level)),
-        (Some(level), None) => Ok(variable("transaction_isolation", level)),
-        (None, Some(read_only)) => {
-            Ok(variable("transaction_read_only", if read_only { "on" } else { "off" }))
-        }
-        (None, None) => Err(PlanError::syntax("SET TRANSACTION needs a mode")),
+    if *modes == TransactionModes::default() {
+        return Err(PlanError::syntax("SET TRANSACTION needs a mode"));
     }
+    Ok(Plan::SetTransaction { mode: mode(modes), session })
+}
+
+fn mode(modes: &TransactionModes) -> TransactionMode {
+    TransactionMode { read_only: modes.read_only, isolation: modes.isolation.clone() }
 }
 
 /// BEGIN
 pub(crate) fn begin(modes: &TransactionModes) -> Plan {
-    Plan::Begin { read_only: modes.read_only, isolation: modes.isolation.clone() }
+    Plan::Begin(mode(modes))
 }
 
 /// PREPARE
@@ -59,11 +51,35 @@ pub(crate) fn prepare(
     Ok(Plan::Prepare { name: name.value.clone(), sql: sql.to_owned(), types })
 }
 
-/// EXECUTE
-pub(crate) fn execute(scx: &StatementContext<'_>, name: &Ident, params: &[Expr]) -> Result<Plan, PlanError> {
-    let plan = |e| query::plan_scalar(scx, &RelationDesc::empty(), None, e, None);
-    let params = params.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
-    Ok(Plan::Execute { name: name.value.clone(), params })
+/// EXECUTE of a statement whose parameters have these types.
+pub fn plan_execute(
+    scx: &StatementContext<'_>,
+    name: &str,
+    params: &[Expr],
+    types: &[ScalarType],
+) -> Result<Plan, PlanError> {
+    if params.len() != types.len() {
+        let text = format!("wrong number of parameters for prepared statement \"{name}\"");
+        return Err(PlanError::syntax(text).with_detail(format!(
+            "Expected {} parameters but got {}.",
+            types.len(),
+            params.len()
+        )));
+    }
+    let plan = |(i, (e, t)): (usize, (&Expr, &ScalarType))| {
+        let value =
+            query::plan_scalar(scx, &RelationDesc::empty(), None, e, Some((t, CastContext::Assignment)));
+        value.map_err(|error| match error.sqlstate {
+            "42846" => {
+                let text = format!("parameter ${} cannot be coerced to the expected type {t}", i + 1);
+                PlanError { message: text, sqlstate: "42804", ..error }
+                    .with_hint("You will need to rewrite or cast the expression.")
+            }
+            _ => error,
+        })
+    };
+    let params = params.iter().zip(types).enumerate().map(plan).collect::<Result<Vec<_>, _>>()?;
+    Ok(Plan::Execute { name: name.to_owned(), params })
 }
 
 /// FETCH

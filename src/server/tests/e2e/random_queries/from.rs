@@ -7,6 +7,8 @@ use super::types::Ty;
 pub(crate) struct From {
     pub(crate) sql: String,
     pub(crate) rows: usize,
+    /// Whether it is a join.
+    joined: bool,
 }
 
 /// One item of a FROM clause, whose columns are not in scope yet.
@@ -31,7 +33,7 @@ impl Generator<'_> {
     }
 
     fn comma_list(&mut self, count: usize, depth: usize) -> From {
-        let mut from = From { sql: String::new(), rows: 1 };
+        let mut from = From { sql: String::new(), rows: 1, joined: false };
         for at in 0..count {
             let item = self.item(depth, at > 0);
             if at > 0 && from.rows.saturating_mul(item.rows) > self.room() {
@@ -47,7 +49,7 @@ impl Generator<'_> {
     /// Items joined from left to right. What is in scope at this level before is visible to nothing in it.
     fn join_tree(&mut self, count: usize, depth: usize) -> From {
         let first = self.item(depth, false);
-        let mut from = From { sql: first.sql, rows: first.rows };
+        let mut from = From { sql: first.sql, rows: first.rows, joined: false };
         self.local_mut().extend(first.columns);
         let mut shared = first.shared;
         for at in 1..count {
@@ -77,13 +79,15 @@ impl Generator<'_> {
         columns.extend(item.columns);
         *self.local_mut() = columns;
         if self.choices.chance(10) {
-            *from = From { sql: format!("{} CROSS JOIN {}", from.sql, item.sql), rows: product };
+            let sql = format!("{} CROSS JOIN {}", from.sql, item.sql);
+            *from = From { sql, rows: product, joined: true };
             return;
         }
         let kind = *self.choices.one_of(kinds);
         if may_use && self.choices.chance(15) {
             self.local_mut().push(Column::computed("i1".to_owned(), Ty::Int));
-            *from = From { sql: format!("{} {kind} {} USING (i1)", from.sql, item.sql), rows: product };
+            let sql = format!("{} {kind} {} USING (i1)", from.sql, item.sql);
+            *from = From { sql, rows: product, joined: true };
             return;
         }
         let condition = match pair {
@@ -95,7 +99,8 @@ impl Generator<'_> {
             }
             _ => self.predicate(depth.min(2)),
         };
-        *from = From { sql: format!("{} {kind} {} ON {condition}", from.sql, item.sql), rows: product };
+        let sql = format!("{} {kind} {} ON {condition}", from.sql, item.sql);
+        *from = From { sql, rows: product, joined: true };
     }
 
     /// An equation between a column of the one and a column of the other side.
@@ -226,8 +231,10 @@ impl Generator<'_> {
     fn nested_join(&mut self, depth: usize) -> Item {
         self.blocks -= 1;
         let from = self.join_tree(2, depth);
+        // Only a join may stand in parentheses.
+        let sql = if from.joined { format!("({})", from.sql) } else { from.sql };
         let columns = std::mem::take(self.local_mut()).into_iter().filter(|c| c.plain).collect();
-        Item { sql: format!("({})", from.sql), columns, rows: from.rows, lateral: false, shared: None }
+        Item { sql, columns, rows: from.rows, lateral: false, shared: None }
     }
 }
 

@@ -13,7 +13,7 @@ use super::tables::Table;
 use super::types::Ty;
 
 /// The greatest number of rows that nested FROM clauses may visit together, roughly.
-const MAX_WORK: usize = 60_000;
+const MAX_WORK: usize = 20_000;
 
 /// Something of a known type that an expression can name.
 #[derive(Clone, Debug)]

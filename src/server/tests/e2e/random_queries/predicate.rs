@@ -15,8 +15,8 @@ impl Generator<'_> {
     }
 
     fn compound_predicate(&mut self, depth: usize) -> String {
-        match self.choices.weighted(&[8, 30, 18, 14, 10, 20]) {
-            0 => self.choices.one_of(&["true", "false", "NULL::boolean"]).to_string(),
+        match self.choices.weighted(&[4, 30, 14, 18, 10, 20]) {
+            0 => ["true", "false", "NULL::boolean"][self.choices.weighted(&[60, 20, 20])].to_owned(),
             1 => self.simple_predicate(depth),
             2 => format!("({} AND {})", self.predicate(depth), self.predicate(depth)),
             3 => format!("({} OR {})", self.predicate(depth), self.predicate(depth)),
@@ -71,7 +71,7 @@ impl Generator<'_> {
 
     fn comparison(&mut self, depth: usize) -> String {
         let ty = self.some_type();
-        let op = match self.choices.weighted(&[55, 35, 10]) {
+        let op = match self.choices.weighted(&[35, 55, 10]) {
             0 => "=",
             1 => *self.choices.one_of(COMPARISONS),
             _ => *self.choices.one_of(&["IS NOT DISTINCT FROM", "IS DISTINCT FROM"]),

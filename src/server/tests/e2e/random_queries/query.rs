@@ -89,12 +89,12 @@ impl Generator<'_> {
         }
         sql = format!("{sql} ORDER BY {}", keys.join(", "));
         if self.choices.chance(60) {
-            let limit = self.choices.below(6);
+            let limit = [3, 1, 2, 4, 5, 0][self.choices.weighted(&[20, 20, 20, 20, 15, 5])];
             sql = format!("{sql} LIMIT {limit}");
             rows = rows.min(limit);
         }
         if self.choices.chance(25) {
-            sql = format!("{sql} OFFSET {}", self.choices.below(4));
+            sql = format!("{sql} OFFSET {}", 1 + self.choices.below(2));
         }
         Block { sql, rows, ordered: true }
     }
@@ -162,7 +162,7 @@ impl Generator<'_> {
             rows = from.rows;
         }
         self.work = self.work.saturating_mul(rows.max(1));
-        if self.choices.chance(50) {
+        if self.choices.chance(40) {
             let condition = self.predicate(depth.min(3));
             after = format!("{after} WHERE {condition}");
         }

@@ -25,7 +25,7 @@ impl Generator<'_> {
     }
 
     fn direction(&mut self) -> &'static str {
-        self.choices.one_of(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"])
+        *self.choices.one_of(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"])
     }
 
     /// All columns in scope, so that peers are equal in everything.
@@ -90,7 +90,9 @@ impl Generator<'_> {
     fn aggregate_over(&mut self, ty: Ty, depth: usize) -> String {
         let (f, of) = self.simple_aggregate(ty);
         let call = if f == "count(*)" { f.to_owned() } else { format!("{f}({})", self.expr(of, depth)) };
-        match self.choices.chance(12) {
+        // Over groups the aggregates in scope are not allowed in FILTER.
+        let is_grouped = self.local().iter().any(|c| !c.plain);
+        match !is_grouped && self.choices.chance(12) {
             true => format!("{call} FILTER (WHERE {})", self.predicate(depth)),
             false => call,
         }
