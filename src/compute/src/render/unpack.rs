@@ -129,7 +129,7 @@ impl KeySplit {
         let pick = |columns: &[usize]| {
             Row::try_pack_with(|packer| {
                 columns.iter().for_each(|c| packer.extend_packed(packed[*c]));
-                Ok(())
+                Ok::<(), EvalError>(())
             })
         };
         let key = match &self.columns {
