@@ -420,7 +420,11 @@ impl MirRelationExpr {
             MirRelationExpr::Join { inputs, equivalences, .. } => {
                 let mut types: Vec<ColumnType> = inputs.iter().flat_map(|i| i.column_types()).collect();
                 // What equals something that is not NULL is not NULL.
-                for class in equivalences.iter().filter(|c| c.iter().any(|e| !e.typ(&types).nullable)).collect::<Vec<_>>() {
+                for class in equivalences
+                    .iter()
+                    .filter(|c| c.iter().any(|e| !e.typ(&types).nullable))
+                    .collect::<Vec<_>>()
+                {
                     for e in class {
                         if let MirScalarExpr::Column(c) = e {
                             types[*c].nullable = false;

@@ -48,8 +48,11 @@ impl Names {
             return name.to_string();
         };
         let database = hw_sql::Catalog::database(&*self.state, database);
-        let schemas =
-            self.session.search_path.iter().filter_map(|s| hw_sql::Catalog::schema(&*self.state, database, s));
+        let schemas = self
+            .session
+            .search_path
+            .iter()
+            .filter_map(|s| hw_sql::Catalog::schema(&*self.state, database, s));
         let found = schemas
             .filter_map(|schema| hw_sql::Catalog::item_by_name(&*self.state, schema, &name.item))
             .next();
@@ -301,7 +304,8 @@ impl Coordinator {
 
 /// The options as the optimizer knows them.
 fn options(plan: &ExplainPlan) -> Result<ExplainOptions, AdapterError> {
-    let mut out = ExplainOptions { json: plan.json, ..ExplainOptions::default() };
+    let mut out = ExplainOptions::default();
+    out.json = plan.json;
     for (name, on) in &plan.options {
         let option = ExplainOption::by_name(name)
             .ok_or_else(|| AdapterError::internal(format!("EXPLAIN option {name} has no meaning")))?;

@@ -64,11 +64,8 @@ impl Objects {
         if let ItemDefinition::Index(index) = &definition {
             self.indexes.push((id, index.on, index.keys.clone()));
         }
-        let name = FullName {
-            database: Some("materialize".into()),
-            schema: "public".into(),
-            item: name.into(),
-        };
+        let name =
+            FullName { database: Some("materialize".into()), schema: "public".into(), item: name.into() };
         self.items.push(Arc::new(ItemInfo {
             id,
             oid: 20_000 + self.items.len() as u32,

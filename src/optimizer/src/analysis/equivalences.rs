@@ -120,7 +120,10 @@ fn project(classes: Classes, outputs: &[usize]) -> Classes {
     let mut out: Classes =
         classes.iter().map(|class| class.iter().filter_map(moved).collect::<Vec<_>>()).collect();
     out.extend(
-        places.values().filter(|p| p.len() > 1).map(|p| p.iter().copied().map(MirScalarExpr::Column).collect()),
+        places
+            .values()
+            .filter(|p| p.len() > 1)
+            .map(|p| p.iter().copied().map(MirScalarExpr::Column).collect()),
     );
     out
 }

@@ -48,17 +48,18 @@ fn is_part(part: &MirRelationExpr, whole: &MirRelationExpr) -> bool {
         return true;
     }
     match (part, whole) {
-        (MirRelationExpr::Project { input, outputs }, MirRelationExpr::Project { input: other, outputs: same })
-            if outputs == same =>
-        {
-            is_part(input, other)
-        }
+        (
+            MirRelationExpr::Project { input, outputs },
+            MirRelationExpr::Project { input: other, outputs: same },
+        ) if outputs == same => is_part(input, other),
         (MirRelationExpr::Map { input, scalars }, MirRelationExpr::Map { input: other, scalars: same })
             if scalars == same =>
         {
             is_part(input, other)
         }
-        (MirRelationExpr::Filter { input, .. } | MirRelationExpr::TopK { input, .. }, _) => is_part(input, whole),
+        (MirRelationExpr::Filter { input, .. } | MirRelationExpr::TopK { input, .. }, _) => {
+            is_part(input, whole)
+        }
         (MirRelationExpr::Reduce { input, group_key, aggregates, .. }, _) if aggregates.is_empty() => {
             let whole_row = group_key.iter().cloned().eq((0..input.arity()).map(MirScalarExpr::Column));
             whole_row && is_part(input, whole)

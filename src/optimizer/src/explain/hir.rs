@@ -16,8 +16,14 @@ use super::{Explain, ExplainOption};
 
 /// A plan as a tree.
 pub(super) fn node(expr: &HirRelationExpr, explain: &Explain<'_>) -> Node {
-    let mut writer =
-        Writer { explain, scopes: vec![], types: vec![], own: vec![], bindings: BTreeMap::new(), subqueries: 0 };
+    let mut writer = Writer {
+        explain,
+        scopes: vec![],
+        types: vec![],
+        own: vec![],
+        bindings: BTreeMap::new(),
+        subqueries: 0,
+    };
     writer.relation(expr).0
 }
 
@@ -195,9 +201,8 @@ impl Writer<'_> {
                 (node.value("exp_group_size", size), self.explain.named(columns))
             }
             HirRelationExpr::TopK { group_key, order_key, limit, offset, expected_group_size, .. } => {
-                let mut text = |e: &Option<Box<HirScalarExpr>>| {
-                    e.as_ref().map(|e| self.scalar(e, input, sub))
-                };
+                let mut text =
+                    |e: &Option<Box<HirScalarExpr>>| e.as_ref().map(|e| self.scalar(e, input, sub));
                 let (limit, offset) = (text(limit), text(offset));
                 let node = Node::new("TopK")
                     .list("group_by", scalars.columns(group_key.iter().copied()))
@@ -300,9 +305,7 @@ impl Writer<'_> {
 
     fn aggregate(&mut self, a: &HirAggregateExpr, own: &[Option<String>], sub: &mut Subqueries) -> String {
         let args = self.each(&a.args, own, sub);
-        let order = a.order_by.iter().map(|o| {
-            order_text(o, args.get(o.column).map_or("", String::as_str))
-        });
+        let order = a.order_by.iter().map(|o| order_text(o, args.get(o.column).map_or("", String::as_str)));
         let order = order.collect();
         let (name, shown) = match &a.func {
             AggregateFunc::Def(def, _) => (def.name, args.len().min(def.params.len())),

@@ -144,7 +144,9 @@ impl Writer<'_> {
                 let scalars = explain.scalars(&columns.names);
                 let mut node = Node::new("Mfp");
                 if let Some((key, literal)) = input_key {
-                    node = node.list("input_key", scalars.each(key)).value("lookup", looked_up(literal, scalars));
+                    node = node
+                        .list("input_key", scalars.each(key))
+                        .value("lookup", looked_up(literal, scalars));
                 }
                 let (node, out) = self.with_mfp(node, mfp, &columns);
                 (node.input(input), out)

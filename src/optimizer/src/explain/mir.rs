@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hw_expr::{AggregateExpr, AggregateFunc, Id, JoinImplementation, LocalId, MirRelationExpr, MirScalarExpr};
+use hw_expr::{
+    AggregateExpr, AggregateFunc, Id, JoinImplementation, LocalId, MirRelationExpr, MirScalarExpr,
+};
 use hw_repr::{ColumnType, Diff, Row};
 use serde_json::Value;
 
@@ -142,7 +144,9 @@ fn head(
             let node = Node::new("Reduce").list("group_by", key).list("aggregates", list);
             (node.flag("monotonic", *monotonic).value("exp_group_size", size), columns)
         }
-        MirRelationExpr::TopK { group_key, order_key, limit, offset, monotonic, expected_group_size, .. } => {
+        MirRelationExpr::TopK {
+            group_key, order_key, limit, offset, monotonic, expected_group_size, ..
+        } => {
             let node = Node::new("TopK")
                 .list("group_by", scalars.columns(group_key.iter().copied()))
                 .list("order_by", order_key.iter().map(|o| scalars.order(o)).collect())
@@ -173,7 +177,9 @@ fn constant(
     scalars: Scalars<'_>,
 ) -> Node {
     let rows = match rows {
-        Err(e) => return Node::new("Error").head(format!("{:?}", e.to_string())).field("message", e.to_string()),
+        Err(e) => {
+            return Node::new("Error").head(format!("{:?}", e.to_string())).field("message", e.to_string());
+        }
         Ok(rows) => rows,
     };
     if rows.is_empty() {

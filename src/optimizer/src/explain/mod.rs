@@ -226,7 +226,8 @@ fn fast_path(
             let name = explain.object(*id);
             let scalars = explain.scalars(&columns.names);
             let node = Node::new("ReadIndex").head(&name).field("id", name).list("key", scalars.each(key));
-            let keys = literal_keys.map_or(vec![], |keys| keys.iter().map(|k| scalars.key_value(k)).collect());
+            let keys =
+                literal_keys.map_or(vec![], |keys| keys.iter().map(|k| scalars.key_value(k)).collect());
             (node.list("lookup", keys), columns)
         }
         PeekTarget::Shard { id, desc, .. } => {

@@ -27,7 +27,11 @@ pub(super) struct Node {
 enum Children {
     Inputs(Vec<Node>),
     /// Bindings by name, and the plan in which they are used.
-    Bindings { recursive: bool, bound: Vec<(String, Node)>, body: Box<Node> },
+    Bindings {
+        recursive: bool,
+        bound: Vec<(String, Node)>,
+        body: Box<Node>,
+    },
 }
 
 impl Node {

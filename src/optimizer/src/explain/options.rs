@@ -64,10 +64,7 @@ pub struct ExplainOptions {
 
 impl Default for ExplainOptions {
     fn default() -> Self {
-        ExplainOptions {
-            json: false,
-            with: BTreeSet::from([ExplainOption::HumanizedExpressions]),
-        }
+        ExplainOptions { json: false, with: BTreeSet::from([ExplainOption::HumanizedExpressions]) }
     }
 }
 

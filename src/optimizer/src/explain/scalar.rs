@@ -56,12 +56,7 @@ impl<'a> Scalars<'a> {
             MirScalarExpr::IsNull(e) => format!("({}) IS NULL", self.text(e)),
             MirScalarExpr::Coalesce(v) => format!("coalesce({})", self.list(v)),
             MirScalarExpr::If { cond, then, els } => {
-                format!(
-                    "case when {} then {} else {} end",
-                    self.text(cond),
-                    self.text(then),
-                    self.text(els)
-                )
+                format!("case when {} then {} else {} end", self.text(cond), self.text(then), self.text(els))
             }
         }
     }
@@ -141,9 +136,10 @@ impl<'a> Scalars<'a> {
                         call.args.iter().filter_map(|i| a.args.get(*i)).map(|e| self.text(e)).collect();
                     format!("{}({})", window_name(&call.func), args.join(", "))
                 });
-                let order = spec.order_by.iter().filter_map(|o| {
-                    Some(order_text(o, &self.text(a.args.get(o.column)?)))
-                });
+                let order = spec
+                    .order_by
+                    .iter()
+                    .filter_map(|o| Some(order_text(o, &self.text(a.args.get(o.column)?))));
                 let (calls, order): (Vec<String>, Vec<String>) = (calls.collect(), order.collect());
                 let order = match order.is_empty() {
                     true => String::new(),

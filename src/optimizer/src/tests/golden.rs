@@ -46,9 +46,8 @@ impl Session {
             let (name, rest) = line.split_once(" (").unwrap();
             let (types, rest) = rest.split_once(')').unwrap();
             let types = types.split(", ").filter(|t| !t.is_empty());
-            let types = types.map(|t| {
-                scalar_type(t.split(' ').next().unwrap()).nullable(!t.ends_with("not null"))
-            });
+            let types =
+                types.map(|t| scalar_type(t.split(' ').next().unwrap()).nullable(!t.ends_with("not null")));
             let mut typ = RelationType::new(types.collect());
             let id = GlobalId::User(self.names.tables.len() as u64 + 1);
             for part in rest.split(')').filter(|p| !p.trim().is_empty()) {
@@ -84,20 +83,24 @@ impl Session {
         for (typ, rows) in self.tables.tables.values_mut() {
             let mut out: Vec<(Row, i64)> = vec![];
             for _ in 0..rng.random_range(0..8) {
-                let row: Vec<Datum<'_>> = typ.column_types.iter().map(|t| {
-                    if t.nullable && rng.random_bool(0.3) {
-                        return Datum::Null;
-                    }
-                    let n = rng.random_range(0..4);
-                    match t.scalar_type {
-                        ScalarType::Int64 => Datum::Int64(n),
-                        ScalarType::Int32 => Datum::Int32(n as i32),
-                        ScalarType::String => Datum::String(["a", "b", "c", "d"][n as usize]),
-                        ScalarType::Bool => Datum::Bool(n % 2 == 0),
-                        ScalarType::MzTimestamp => Datum::MzTimestamp(n as u64),
-                        _ => Datum::Numeric(hw_repr::adt::Numeric::from(n as i32)),
-                    }
-                }).collect();
+                let row: Vec<Datum<'_>> = typ
+                    .column_types
+                    .iter()
+                    .map(|t| {
+                        if t.nullable && rng.random_bool(0.3) {
+                            return Datum::Null;
+                        }
+                        let n = rng.random_range(0..4);
+                        match t.scalar_type {
+                            ScalarType::Int64 => Datum::Int64(n),
+                            ScalarType::Int32 => Datum::Int32(n as i32),
+                            ScalarType::String => Datum::String(["a", "b", "c", "d"][n as usize]),
+                            ScalarType::Bool => Datum::Bool(n % 2 == 0),
+                            ScalarType::MzTimestamp => Datum::MzTimestamp(n as u64),
+                            _ => Datum::Numeric(hw_repr::adt::Numeric::from(n as i32)),
+                        }
+                    })
+                    .collect();
                 let clash = typ.keys.iter().any(|key| {
                     out.iter().any(|(other, _)| key.iter().all(|c| other.unpack()[*c] == row[*c]))
                 });
@@ -120,7 +123,13 @@ impl Session {
         for seed in 0..30 {
             self.fill(seed);
             let Some(expected) = self.run(before) else { continue };
-            assert_eq!(self.run(after), Some(expected), "{}\nbecame\n{}", self.shown(before), self.shown(after));
+            assert_eq!(
+                self.run(after),
+                Some(expected),
+                "{}\nbecame\n{}",
+                self.shown(before),
+                self.shown(after)
+            );
         }
     }
 

@@ -44,7 +44,11 @@ impl DataflowContext for Tables {
         let (typ, _) = self.tables.get(&id)?;
         let names = (0..typ.arity()).map(|i| format!("c{i}")).collect();
         let desc = RelationDesc::new(typ.clone(), names);
-        Some(DurableInfo { shard: hw_plan::dataflow::ShardUuid::nil(), desc, monotonic: self.monotonic.contains(&id) })
+        Some(DurableInfo {
+            shard: hw_plan::dataflow::ShardUuid::nil(),
+            desc,
+            monotonic: self.monotonic.contains(&id),
+        })
     }
 
     fn indexes_on(&self, id: GlobalId) -> Vec<(GlobalId, Vec<MirScalarExpr>)> {

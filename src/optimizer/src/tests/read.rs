@@ -88,9 +88,8 @@ fn recursive(lines: &[Line<'_>], at: &mut usize, indent: usize, names: &mut Name
     let declared = |line: &str| {
         let (id, rest) = line.split_once(" (").unwrap();
         let (types, rest) = rest.split_once(')').unwrap();
-        let types = types.split(", ").map(|t| {
-            scalar_type(t.trim_end_matches('?')).nullable(t.ends_with('?'))
-        });
+        let types =
+            types.split(", ").map(|t| scalar_type(t.trim_end_matches('?')).nullable(t.ends_with('?')));
         let limit = rest.split_once("recursion_limit=").map(|(_, l)| LetRecLimit {
             max_iters: l.split(']').next().unwrap().parse().unwrap(),
             return_at_limit: true,
@@ -466,7 +465,10 @@ impl Reader {
             ("count", false) => "count(Any)".to_owned(),
             ("min" | "max", _) => format!("{name}(AnyElement)"),
             ("bool_and" | "bool_or", _) => format!("{name}(bool)"),
-            _ => format!("{name}({})", types[0].to_string().replace("bigint", "int8").replace("integer", "int4")),
+            _ => format!(
+                "{name}({})",
+                types[0].to_string().replace("bigint", "int8").replace("integer", "int4")
+            ),
         };
         let func = AggregateFunc::by_key(&key, types).unwrap_or_else(|| panic!("no aggregate {key}"));
         AggregateExpr { func, args, order_by: vec![], distinct, filter }

@@ -45,7 +45,9 @@ fn rewrite(e: &mut MirRelationExpr, inputs: &[Classes]) {
         MirRelationExpr::Project { input, outputs } => {
             let types = input.column_types();
             for c in outputs {
-                if let Some(MirScalarExpr::Column(d)) = representative(&MirScalarExpr::Column(*c), &inputs[0], &types) {
+                if let Some(MirScalarExpr::Column(d)) =
+                    representative(&MirScalarExpr::Column(*c), &inputs[0], &types)
+                {
                     *c = d;
                 }
             }
@@ -75,7 +77,9 @@ fn rewrite(e: &mut MirRelationExpr, inputs: &[Classes]) {
         MirRelationExpr::TopK { input, group_key, order_key, .. } => {
             let types = input.column_types();
             let first = |c: &mut usize| {
-                if let Some(MirScalarExpr::Column(d)) = representative(&MirScalarExpr::Column(*c), &inputs[0], &types) {
+                if let Some(MirScalarExpr::Column(d)) =
+                    representative(&MirScalarExpr::Column(*c), &inputs[0], &types)
+                {
                     *c = d;
                 }
             };
@@ -122,9 +126,8 @@ fn filter(mut predicates: Vec<MirScalarExpr>, input: &Classes, types: &[ColumnTy
     let mut i = 0;
     out.retain(|p| {
         i += 1;
-        let elsewhere = |c: &usize| {
-            rejects.iter().enumerate().any(|(j, other)| j != i - 1 && other.contains(c))
-        };
+        let elsewhere =
+            |c: &usize| rejects.iter().enumerate().any(|(j, other)| j != i - 1 && other.contains(c));
         !matches!(not_null_column(p), Some(c) if elsewhere(&c))
     });
     out

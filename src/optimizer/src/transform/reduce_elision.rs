@@ -44,9 +44,10 @@ fn of_one_row(a: &AggregateExpr) -> Option<MirScalarExpr> {
         AggregateKind::Accumulable(Accumulation::Any | Accumulation::All) => {
             (a.args.first()?.clone(), MirScalarExpr::null(types.ret.clone()))
         }
-        AggregateKind::Accumulable(Accumulation::SumSmallInt | Accumulation::SumBigInt) => {
-            (widened(a.args.first()?, types.args.first()?, &types.ret)?, MirScalarExpr::null(types.ret.clone()))
-        }
+        AggregateKind::Accumulable(Accumulation::SumSmallInt | Accumulation::SumBigInt) => (
+            widened(a.args.first()?, types.args.first()?, &types.ret)?,
+            MirScalarExpr::null(types.ret.clone()),
+        ),
         _ => return None,
     };
     Some(match &a.filter {

@@ -18,7 +18,8 @@ use super::{substitute, take};
 /// Applies the rule everywhere.
 pub(crate) fn apply(expr: &mut MirRelationExpr) {
     super::rewrite_post(expr, &mut |e| {
-        let MirRelationExpr::Join { inputs, implementation: JoinImplementation::Unimplemented, .. } = e else {
+        let MirRelationExpr::Join { inputs, implementation: JoinImplementation::Unimplemented, .. } = e
+        else {
             return;
         };
         for at in 0..inputs.len() {
@@ -50,11 +51,11 @@ fn keys_of_join(e: &MirRelationExpr) -> Option<Keys<'_>> {
         below = input;
     }
     match below {
-        MirRelationExpr::Join {
-            inputs,
-            equivalences,
-            implementation: JoinImplementation::Unimplemented,
-        } if inputs.len() > 1 => Some(Keys { outputs, inputs, classes: equivalences }),
+        MirRelationExpr::Join { inputs, equivalences, implementation: JoinImplementation::Unimplemented }
+            if inputs.len() > 1 =>
+        {
+            Some(Keys { outputs, inputs, classes: equivalences })
+        }
         _ => None,
     }
 }
@@ -149,11 +150,8 @@ fn without(keys: &Keys<'_>, gone: usize) -> Option<MirRelationExpr> {
         return None;
     }
     let outputs = keys.outputs.iter().map(instead).collect::<Option<Vec<_>>>()?;
-    let mut classes: Vec<Vec<MirScalarExpr>> = keys
-        .classes
-        .iter()
-        .map(|class| class.iter().filter(|e| !own(e)).map(shifted).collect())
-        .collect();
+    let mut classes: Vec<Vec<MirScalarExpr>> =
+        keys.classes.iter().map(|class| class.iter().filter(|e| !own(e)).map(shifted).collect()).collect();
     super::fusion::merge_classes(&mut classes);
     let mut rest: Vec<MirRelationExpr> = keys.inputs.to_vec();
     let _ = take(&mut rest[gone]);

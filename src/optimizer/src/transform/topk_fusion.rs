@@ -30,7 +30,8 @@ fn known(limit: &Option<MirScalarExpr>) -> Option<Option<i64>> {
 }
 
 fn fuse(e: &mut MirRelationExpr) -> bool {
-    let MirRelationExpr::TopK { input, group_key, order_key, limit, offset, expected_group_size, .. } = e else {
+    let MirRelationExpr::TopK { input, group_key, order_key, limit, offset, expected_group_size, .. } = e
+    else {
         return false;
     };
     let MirRelationExpr::TopK {

@@ -142,8 +142,10 @@ impl Cursor<'_> {
             }
             ExplainWhat::Physical
         };
-        if matches!(self.word(0), Some("analyze" | "analyse" | "verbose" | "filter" | "query" | "key" | "value"))
-            || *self.peek() == Token::LParen && !self.starts_query()
+        if matches!(
+            self.word(0),
+            Some("analyze" | "analyse" | "verbose" | "filter" | "query" | "key" | "value")
+        ) || *self.peek() == Token::LParen && !self.starts_query()
         {
             return Err(PlanError::unsupported("this form of EXPLAIN")
                 .with_hint("Write EXPLAIN [RAW | DECORRELATED | LOCALLY OPTIMIZED | OPTIMIZED | PHYSICAL] PLAN [AS TEXT | JSON] FOR …")

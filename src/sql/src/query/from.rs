@@ -17,6 +17,7 @@ use sqlparser::ast::{
 
 use super::coerce::{Planned, Typed, unify_types};
 use super::context::{Ecx, Qcx, ident, name_parts};
+use super::declared::plan_declared;
 use super::function::{arg_expr, arg_name, choose_table_function, function_name};
 use super::named::in_order;
 use super::operator::{condition, operator};
@@ -494,7 +495,10 @@ fn plan_calls(
     for (name, names, args) in calls {
         let args = args.iter().map(|a| plan_expr(&ecx, a)).collect::<Result<Vec<_>, _>>()?;
         let args = in_order(name, names, args)?;
-        let part = plan_call(&ecx, name, args)?;
+        let part = match plan_declared(&ecx, name, args, alias.filter(|_| calls.len() == 1))? {
+            Ok(part) => part,
+            Err(args) => plan_call(&ecx, name, args)?,
+        };
         let columns = part.desc();
         for (column, typ) in columns.iter() {
             // A function of one unnamed column gives it the alias.

@@ -393,6 +393,18 @@ fn special(
         ("localtimestamp", 0) => now_as(ScalarType::TIMESTAMP)?,
         ("current_date", 0) => now_as(ScalarType::Date)?,
         ("current_time" | "localtime", 0) => now_as(ScalarType::Time)?,
+        // Since midnight of today.
+        ("age", 1) => {
+            let typ = match args[0].typ() {
+                Some(ScalarType::Timestamp { .. }) => ScalarType::TIMESTAMP,
+                _ => ScalarType::TIMESTAMPTZ,
+            };
+            let today = now_as(ScalarType::Date)?.resolve(ecx)?;
+            let today = super::coerce::cast_typed(today, &typ, CastContext::Explicit)?;
+            let arg = args.into_iter().next().unwrap_or(Planned::Null);
+            let arg = arg.cast(ecx, &typ, CastContext::Implicit)?;
+            call_named_here(ecx, "age", vec![Planned::Typed(today), Planned::Typed(arg)])?
+        }
         ("mz_now", 0) => context_function(UnmaterializableFunc::MzNow),
         ("current_user" | "current_role" | "user", 0) => context_function(UnmaterializableFunc::CurrentUser),
         ("session_user", 0) => context_function(UnmaterializableFunc::SessionUser),

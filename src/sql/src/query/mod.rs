@@ -12,8 +12,10 @@
 
 mod aggregate;
 mod catalog_literal;
+mod clock_literal;
 mod coerce;
 mod context;
+mod declared;
 mod dml;
 mod entry;
 mod fold;

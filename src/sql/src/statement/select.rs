@@ -238,14 +238,19 @@ fn explain_options(options: &[(String, bool)]) -> Result<BTreeMap<String, bool>,
     let mut out = BTreeMap::new();
     for (name, on) in options {
         if OTHER_EXPLAIN_OPTIONS.contains(&name.as_str()) {
-            return Err(PlanError::unsupported(format!("EXPLAIN option {}", name.to_uppercase())).with_hint(hint()));
+            return Err(
+                PlanError::unsupported(format!("EXPLAIN option {}", name.to_uppercase())).with_hint(hint())
+            );
         }
         if !EXPLAIN_OPTIONS.contains(&name.as_str()) {
             let e = PlanError::syntax(format!("EXPLAIN option {} is not known", name.to_uppercase()));
             return Err(e.with_hint(hint()));
         }
         if out.insert(name.clone(), *on).is_some() {
-            return Err(PlanError::syntax(format!("EXPLAIN option {} specified more than once", name.to_uppercase())));
+            return Err(PlanError::syntax(format!(
+                "EXPLAIN option {} specified more than once",
+                name.to_uppercase()
+            )));
         }
     }
     Ok(out)

@@ -1,12 +1,12 @@
 //! Functions that make arrays: constructor, concatenation, `array_fill`, `array_remove`, `array_replace`.
 
 use hw_repr::datum::ArrayDimension;
-use hw_repr::{ArrayRef, Datum, RowArena, ScalarType};
+use hw_repr::{ArrayRef, Datum, Row, RowArena, ScalarType};
 
 use super::{elements, make, make_plain};
 use crate::func::Registry;
 use crate::functions::signature::{array_type, f, op};
-use crate::functions::{EvalResult, fail};
+use crate::functions::{EvalResult, check_size, fail};
 
 /// `ARRAY[…]`: arrays of one shape become an array of one more dimension.
 fn construct<'a>(arena: &'a RowArena, a: &[Datum<'a>], nested: bool) -> EvalResult<'a> {
@@ -154,7 +154,7 @@ pub(super) fn register(r: &mut Registry) {
 }
 
 fn fill<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
-    const MAX_ELEMENTS: u64 = 1 << 26;
+    const MAX_ELEMENTS: u64 = 134_217_727;
     let (Datum::Array(lengths), lower) = (a[1], a.get(2)) else {
         return fail("22004", "dimension array or low bound array cannot be null");
     };
@@ -167,7 +167,7 @@ fn fill<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
     for (i, d) in elements(lengths).into_iter().enumerate() {
         let Datum::Int32(length) = d else { return fail("22004", "dimension values cannot be null") };
         let Ok(length) = u32::try_from(length) else {
-            return fail("54000", format!("array size exceeds the maximum allowed ({})", 134_217_727));
+            return fail("54000", format!("array size exceeds the maximum allowed ({MAX_ELEMENTS})"));
         };
         let lower_bound =
             lower.as_ref().and_then(|l| l.get(i)).map_or(1, |d| if let Datum::Int32(v) = d { *v } else { 1 });
@@ -175,8 +175,10 @@ fn fill<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
     }
     let total = dims.iter().try_fold(1u64, |n, d| n.checked_mul(d.length.into())).unwrap_or(u64::MAX);
     if total > MAX_ELEMENTS {
-        return fail("54000", format!("array size exceeds the maximum allowed ({})", 134_217_727));
+        return fail("54000", format!("array size exceeds the maximum allowed ({MAX_ELEMENTS})"));
     }
     let count = if dims.is_empty() { 0 } else { total as usize };
-    Ok(make(arena, &dims, &vec![a[0]; count]))
+    check_size(Row::pack_slice(&[a[0]]).data().len().saturating_mul(count))?;
+    let dims = if count == 0 { &[] } else { &dims[..] };
+    Ok(arena.make_datum(|p| p.push_array_with(dims, |p| p.extend(std::iter::repeat_n(a[0], count)))))
 }

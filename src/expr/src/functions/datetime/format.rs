@@ -175,6 +175,7 @@ impl Parts {
         for node in parse(template) {
             match node {
                 Node::Separator(c) | Node::Literal(c) => out.push(c),
+                Node::Exact => {}
                 Node::Field { name: "Y,YYY", ordinal, .. } => {
                     let y = self.shown_year();
                     out.push_str(&format!("{},{:03}", y / 1000, y % 1000));

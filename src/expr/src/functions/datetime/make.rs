@@ -6,7 +6,7 @@ use hw_repr::adt::{CivilTimestamp, Date, Interval, Time, TimeZone};
 use crate::error::EvalError;
 use crate::func::Registry;
 use crate::functions::signature::f;
-use crate::functions::{fail, ok, zoned};
+use crate::functions::{fail, ok, text, zoned};
 
 fn date(year: i32, month: i32, day: i32) -> Result<Date, EvalError> {
     // A negative year is BC; there is no year 0.
@@ -76,6 +76,13 @@ pub(super) fn register(r: &mut Registry) {
     ] {
         r.add(f(s, |_, _, a| interval(a)));
     }
+    r.add(f("clock_timestamp() -> timestamptz volatile", |_, _, _| {
+        let now = CivilTimestamp::from_unix_us(chrono::Utc::now().timestamp_micros());
+        now.map(Datum::TimestampTz).ok_or_else(|| EvalError::new("22008", "timestamp out of range"))
+    }));
+    r.add(f("timeofday() -> text volatile", |_, arena, _| {
+        text(arena, chrono::Utc::now().format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string())
+    }));
     r.add(f("to_timestamp(float8) -> timestamptz", |_, _, a| {
         let seconds = a[0].unwrap_float64().0;
         Ok(Datum::TimestampTz(match seconds {

@@ -5,12 +5,12 @@ use std::fmt::Write;
 use hw_repr::{Datum, RowArena};
 use unicode_normalization::UnicodeNormalization;
 
-use super::basic::{lower, upper};
+use super::basic::{bytes_slice, lower, upper};
 use super::{slice_chars, write_value};
 use crate::error::EvalError;
 use crate::func::{EvalCx, Registry};
 use crate::functions::signature::f;
-use crate::functions::{EvalResult, fail, invalid_parameter, ok, text};
+use crate::functions::{EvalResult, check_size, fail, invalid_parameter, ok, text};
 
 /// The filling that brings a text to a length, repeated as often as needed.
 fn filling(fill: &str, missing: usize) -> String {
@@ -20,9 +20,8 @@ fn filling(fill: &str, missing: usize) -> String {
 fn pad<'a>(arena: &'a RowArena, a: &[Datum<'a>], left: bool) -> EvalResult<'a> {
     let (s, n) = (a[0].unwrap_str(), i64::from(a[1].unwrap_int32()).max(0));
     let fill = a.get(2).map_or(" ", Datum::unwrap_str);
-    if n > 1 << 28 {
-        return fail("54000", "requested length too large");
-    }
+    let widest = fill.chars().map(char::len_utf8).max().unwrap_or(0);
+    check_size((n as usize).saturating_mul(widest))?;
     let len = s.chars().count() as i64;
     if len >= n {
         return ok(slice_chars(s, 1, Some(n)));
@@ -223,6 +222,13 @@ fn quote_literal(s: &str) -> String {
     if s.contains('\\') { format!("E'{quoted}'") } else { format!("'{quoted}'") }
 }
 
+/// The text of the one argument.
+fn shown(cx: &EvalCx<'_>, d: Datum<'_>) -> String {
+    let mut out = String::new();
+    write_value(d, &cx.types.args[0], &mut out);
+    out
+}
+
 /// `format` (PostgreSQL manual 9.4.1): `%[position$][flags][width]type`.
 fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
     let Datum::String(template) = a[0] else { return Ok(Datum::Null) };
@@ -322,7 +328,8 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
                 }
             }
         }
-        let missing = usize::try_from(width).unwrap_or(0).min(1 << 24).saturating_sub(piece.chars().count());
+        let missing = usize::try_from(width).unwrap_or(0).saturating_sub(piece.chars().count());
+        check_size(out.len() + piece.len() + missing)?;
         let blanks = " ".repeat(missing);
         let _ = if left { write!(out, "{piece}{blanks}") } else { write!(out, "{blanks}{piece}") };
     }
@@ -330,13 +337,27 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
     text(arena, out)
 }
 
-fn overlay<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
-    let (s, new, start) = (a[0].unwrap_str(), a[1].unwrap_str(), i64::from(a[2].unwrap_int32()));
-    let len = a.get(3).map_or(new.chars().count() as i64, |d| d.unwrap_int32().into());
+/// Where the part after the replacement begins.
+fn overlay_end(start: i64, len: i64) -> Result<i64, EvalError> {
     if start <= 0 {
         return fail("22011", "negative substring length not allowed");
     }
-    text(arena, [slice_chars(s, 1, Some(start - 1)), new, slice_chars(s, start + len, None)].concat())
+    i32::try_from(start + len).map(i64::from).map_err(|_| EvalError::OutOfRange("integer".into()))
+}
+
+fn overlay_bytes<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    let (s, new, start) = (a[0].unwrap_bytes(), a[1].unwrap_bytes(), i64::from(a[2].unwrap_int32()));
+    let len = a.get(3).map_or(new.len() as i64, |d| d.unwrap_int32().into());
+    let end = overlay_end(start, len)?;
+    let parts = [bytes_slice(s, 1, Some(start - 1)), new, bytes_slice(s, end, None)];
+    ok(arena.push_bytes(parts.concat()))
+}
+
+fn overlay<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    let (s, new, start) = (a[0].unwrap_str(), a[1].unwrap_str(), i64::from(a[2].unwrap_int32()));
+    let len = a.get(3).map_or(new.chars().count() as i64, |d| d.unwrap_int32().into());
+    let end = overlay_end(start, len)?;
+    text(arena, [slice_chars(s, 1, Some(start - 1)), new, slice_chars(s, end, None)].concat())
 }
 
 fn normalize(s: &str, form: &str) -> Result<String, EvalError> {
@@ -391,9 +412,19 @@ pub(super) fn register(r: &mut Registry) {
         Datum::String(s) => text(arena, quote_literal(s)),
         _ => ok("NULL"),
     }));
+    r.add(f("quote_literal(AnyElement) -> text total stable", |cx, arena, a| {
+        text(arena, quote_literal(&shown(cx, a[0])))
+    }));
+    r.add(f("quote_nullable(AnyElement) -> text notnull total stable", |cx, arena, a| match a[0] {
+        Datum::Null => ok("NULL"),
+        d => text(arena, quote_literal(&shown(cx, d))),
+    }));
     r.add(f("format(text, Any...) -> text lax stable", format));
     for s in ["overlay(text, text, int4) -> text", "overlay(text, text, int4, int4) -> text"] {
         r.add(f(s, |_, arena, a| overlay(arena, a)));
+    }
+    for s in ["overlay(bytea, bytea, int4) -> bytea", "overlay(bytea, bytea, int4, int4) -> bytea"] {
+        r.add(f(s, |_, arena, a| overlay_bytes(arena, a)));
     }
     r.add(f("normalize(text) -> text", |_, arena, a| text(arena, normalize(a[0].unwrap_str(), "NFC")?)));
     r.add(f("normalize(text, text) -> text", |_, arena, a| {
@@ -409,7 +440,10 @@ pub(super) fn register(r: &mut Registry) {
         text(arena, a[0].unwrap_str().nfd().filter(char::is_ascii).collect::<String>())
     }));
     r.add(f("unistr(text) -> text", |_, arena, a| unistr(arena, a[0].unwrap_str())));
-    r.add(f("parse_ident(text) -> text[]", |_, arena, a| parse_ident(arena, a[0].unwrap_str())));
+    r.add(f("parse_ident(text) -> text[]", |_, arena, a| parse_ident(arena, a[0].unwrap_str(), true)));
+    r.add(f("parse_ident(text, bool) -> text[]", |_, arena, a| {
+        parse_ident(arena, a[0].unwrap_str(), a[1].unwrap_bool())
+    }));
 }
 
 fn unistr<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
@@ -442,7 +476,8 @@ fn unistr<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
     text(arena, out)
 }
 
-fn parse_ident<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
+/// The parts of a qualified name; unless `strict`, what follows the name is ignored.
+fn parse_ident<'a>(arena: &'a RowArena, s: &str, strict: bool) -> EvalResult<'a> {
     let bad = |detail: &str| {
         invalid_parameter(format!("string is not a valid identifier: \"{s}\"")).with_detail(detail)
     };
@@ -484,7 +519,7 @@ fn parse_ident<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
         rest = rest.trim_start();
         match rest.strip_prefix('.') {
             Some(after) => rest = after.trim_start(),
-            None if rest.is_empty() => break,
+            None if rest.is_empty() || !strict => break,
             None => return Err(bad("")),
         }
     }
