@@ -65,6 +65,8 @@ pub(crate) struct GroupCommit {
 struct UnderWay {
     on_commit: Vec<OnCommit>,
     tables: Vec<GlobalId>,
+    /// What the system writes for itself: nobody else writes it again if this fails.
+    own: Updates,
 }
 
 impl Coordinator {
@@ -223,7 +225,7 @@ impl Coordinator {
         let ts = self.oracle.write_ts().max(self.advance_to()).max(self.tables_upper());
         self.oracle.note_write(ts);
         let mut updates: BTreeMap<GlobalId, Vec<(Row, Diff)>> = BTreeMap::new();
-        let mut on_commit = Vec::new();
+        let (mut on_commit, mut own) = (Vec::new(), Updates::new());
         let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.group_commit.pending)
             .into_iter()
             .partition(|w| !locked || w.passes_lock());
@@ -232,6 +234,9 @@ impl Coordinator {
             for (id, rows) in write.updates {
                 // A table that was dropped meanwhile takes no rows.
                 if self.tables.contains_key(&id) {
+                    if write.on_commit.is_none() {
+                        own.entry(id).or_default().extend(rows.iter().cloned());
+                    }
                     updates.entry(id).or_default().extend(rows);
                 }
             }
@@ -240,7 +245,7 @@ impl Coordinator {
         let tables: Vec<(GlobalId, ShardId, Timestamp)> =
             self.tables.iter().filter(|(_, (_, u))| *u <= ts).map(|(id, (s, u))| (*id, *s, *u)).collect();
         self.group_commit.under_way =
-            Some(UnderWay { on_commit, tables: tables.iter().map(|(id, _, _)| *id).collect() });
+            Some(UnderWay { on_commit, tables: tables.iter().map(|(id, _, _)| *id).collect(), own });
         self.metrics.group_commits.inc();
         let (persist, messages) = (self.persist.clone(), self.messages.clone());
         hw_base::task::spawn("group-commit", async move {
@@ -262,7 +267,10 @@ impl Coordinator {
     pub(crate) fn group_committed(&mut self, ts: Timestamp, result: Result<(), AdapterError>) {
         let Some(under_way) = self.group_commit.under_way.take() else { return };
         self.controller.finalize_shards(std::mem::take(&mut self.group_commit.dropped));
-        if result.is_ok() {
+        if let Err(e) = &result {
+            tracing::error!(error = %e, "a group commit failed");
+            self.system.put_back(under_way.own);
+        } else {
             self.oracle.apply(ts);
             self.group_commit.wanted = self.group_commit.wanted.split_off(&(ts + 1));
             for id in under_way.tables {

@@ -176,6 +176,13 @@ impl MirScalarExpr {
         match self {
             MirScalarExpr::Column(i) => input[*i].clone(),
             MirScalarExpr::Literal(_, typ) => typ.clone(),
+            _ => stacker::maybe_grow(64 << 10, 1 << 20, || self.typ_of_operator(input)),
+        }
+    }
+
+    fn typ_of_operator(&self, input: &[ColumnType]) -> ColumnType {
+        match self {
+            MirScalarExpr::Column(_) | MirScalarExpr::Literal(..) => self.typ(input),
             MirScalarExpr::Unmaterializable(f) => f.typ(),
             MirScalarExpr::Call { func, args } => {
                 let def = func.def();
@@ -313,6 +320,18 @@ impl MirScalarExpr {
             MirScalarExpr::Column(i) => Ok(datums[*i]),
             MirScalarExpr::Literal(Ok(row), _) => Ok(row.unpack_first()),
             MirScalarExpr::Literal(Err(e), _) => Err(e.clone()),
+            // Expressions are as deep as people write them, and workers' stacks are small.
+            _ => stacker::maybe_grow(64 << 10, 1 << 20, || self.eval_operands(datums, arena)),
+        }
+    }
+
+    fn eval_operands<'a>(
+        &'a self,
+        datums: &[Datum<'a>],
+        arena: &'a RowArena,
+    ) -> Result<Datum<'a>, EvalError> {
+        match self {
+            MirScalarExpr::Column(_) | MirScalarExpr::Literal(..) => self.eval(datums, arena),
             MirScalarExpr::Unmaterializable(f) => {
                 panic!("context function {f:?} was replaced before evaluation")
             }

@@ -155,7 +155,7 @@ fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError
     let right = beside(qcx, &left.1, visible, |q| plan_factor(q, &join.relation))?;
     match constraint {
         JoinConstraint::None => {
-            if kind != JoinKind::Inner {
+            if !matches!(join.join_operator, JoinOperator::CrossJoin(_)) {
                 return Err(PlanError::syntax("a JOIN needs ON, USING or NATURAL"));
             }
             Ok(cross(left, right, kind))
@@ -172,6 +172,11 @@ fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError
                 _ => Err(PlanError::syntax("a column of USING has a simple name")),
             });
             let names = names.collect::<Result<Vec<_>, _>>()?;
+            let mut seen = std::collections::BTreeSet::new();
+            if let Some(twice) = names.iter().find(|n| !seen.insert(*n)) {
+                let text = format!("column name \"{twice}\" appears more than once in USING clause");
+                return Err(PlanError::new("42701", text));
+            }
             let (expr, mut scope) = join_using(qcx, left, right, &names, kind)?;
             if let Some(alias) = qcx.scx().extensions.using_alias(constraint) {
                 // The alias names the merged columns.

@@ -2,6 +2,7 @@
 
 use hw_expr::HirScalarExpr;
 use hw_expr::func::CastContext;
+use hw_repr::adt::Interval as DayInterval;
 use hw_repr::{Datum, ScalarType};
 use sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
@@ -105,7 +106,7 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             let args = vec![plan_expr(ecx, r#in)?, plan_expr(ecx, e)?];
             call_syntax(ecx, "position", args, expr.span())
         }
-        Expr::Substring { expr: e, substring_from, substring_for, .. } => {
+        Expr::Substring { expr: e, substring_from, substring_for, shorthand, .. } => {
             let from = match substring_from {
                 Some(f) => plan_expr(ecx, f)?,
                 None => int_literal(1),
@@ -114,7 +115,10 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             if let Some(f) = substring_for {
                 args.push(plan_expr(ecx, f)?);
             }
-            call_syntax(ecx, "substring", args, expr.span())
+            match shorthand {
+                true => call_named(ecx, "substr", args, expr.span()),
+                false => call_syntax(ecx, "substring", args, expr.span()),
+            }
         }
         Expr::Trim { trim_where, trim_what, expr: e, trim_characters } => {
             let name = match trim_where {
@@ -795,7 +799,35 @@ fn interval(ecx: &Ecx<'_>, i: &Interval) -> Result<Planned, PlanError> {
         text = format!("{text} {field}");
     }
     let typed = Planned::Unknown(text, v.span).cast(ecx, &ScalarType::Interval, CastContext::Explicit)?;
-    Ok(Planned::Typed(typed))
+    let last = i.last_field.as_ref().or(i.leading_field.as_ref());
+    Ok(match (typed.expr.as_literal(), last) {
+        (Some(Datum::Interval(value)), Some(field)) => {
+            let value = cut_interval(value, field, i.leading_field.as_ref());
+            Planned::typed(HirScalarExpr::literal(Datum::Interval(value), typed.typ.clone()), typed.typ)
+        }
+        _ => Planned::Typed(typed),
+    })
+}
+
+/// Leaves out what is less than the last field (manual 8.5.4).
+fn cut_interval(
+    mut value: DayInterval,
+    last: &DateTimeField,
+    leading: Option<&DateTimeField>,
+) -> DayInterval {
+    const HOUR: i64 = 3_600_000_000;
+    const MINUTE: i64 = 60_000_000;
+    match last {
+        DateTimeField::Year if matches!(leading, Some(DateTimeField::Year)) => {
+            value = DayInterval { months: value.months / 12 * 12, days: 0, micros: 0 };
+        }
+        DateTimeField::Month => value = DayInterval { months: value.months, days: 0, micros: 0 },
+        DateTimeField::Day => value.micros = 0,
+        DateTimeField::Hour => value.micros -= value.micros % HOUR,
+        DateTimeField::Minute => value.micros -= value.micros % MINUTE,
+        _ => {}
+    }
+    value
 }
 
 /// `(r).f`, `a[i]`, `a[i:j]`, and chains of them.
