@@ -1,6 +1,7 @@
 //! Frontiers, read holds, and the since that follows from them.
 //!
-//! A collection can be read at times `t` with `since <= t < upper`. Its since follows its upper at a lag, but never passes
+//! A collection can be read at times `t` with `since <= t < upper`. Its since follows its upper at a lag, but stays where it is
+//! when the collection is complete for ever (its upper is the maximal time), and never passes
 //! * a read hold on it, nor
 //! * the time from which a dataflow that reads it would have to be restarted: for an index its since; for a materialized view
 //!   the last time it has written; for a subscribe the last time it has sent.
@@ -172,7 +173,8 @@ impl Collections {
             if let Some(need) = needs.get(&id) {
                 since = since.min(*need);
             }
-            if since > c.frontiers.since {
+            // What never changes again must stay readable together with what does.
+            if since > c.frontiers.since && c.frontiers.upper != Timestamp::MAX {
                 c.frontiers.since = since;
                 moved.push((id, since));
             }
@@ -215,6 +217,14 @@ mod tests {
         let mut c = Collections::default();
         c.add(id(1), at(10, 5000), 1000, vec![], RestartFrom::Since);
         assert_eq!(c.advance_sinces(), vec![(id(1), 3999)]);
+        assert_eq!(c.advance_sinces(), vec![]);
+    }
+
+    #[test]
+    fn what_is_complete_for_ever_stays_readable_now() {
+        let mut c = Collections::default();
+        c.add(id(1), at(10, Timestamp::MAX), 1000, vec![], RestartFrom::Since);
+        c.add(id(2), at(0, Timestamp::MAX), 1000, vec![id(1)], RestartFrom::Upper);
         assert_eq!(c.advance_sinces(), vec![]);
     }
 

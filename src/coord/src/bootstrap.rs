@@ -141,6 +141,10 @@ impl Coordinator {
             vars.set_base(def.name, def.normalize_text(&value).map_err(AdapterError::fatal)?);
         }
         let mut notices = Vec::new();
+        if vars.get("welcome_message") == Some("on") {
+            let version = vars.get("mz_version").unwrap_or_default();
+            notices.push(crate::error::Notice::notice(format!("connected to Headwater {version} as {user}")));
+        }
         if let Some(database) = request.database {
             // psql connects to a database named like the user by default: that is no reason to refuse.
             if hw_sql::Catalog::database(&*state, &database).is_some() || database != user {

@@ -31,6 +31,18 @@ impl SystemCollections {
         self.changes.entry(id).or_default().push((row, diff));
     }
 
+    /// Keeps changes that could not be written for the next time. What has cancelled out meanwhile goes, so that they stay few
+    /// however long the store refuses them.
+    pub(crate) fn put_back(&mut self, changes: BTreeMap<GlobalId, Vec<(Row, Diff)>>) {
+        for (id, rows) in changes {
+            let mut sums: BTreeMap<Row, Diff> = BTreeMap::new();
+            for (row, diff) in rows.into_iter().chain(self.changes.remove(&id).unwrap_or_default()) {
+                *sums.entry(row).or_default() += diff;
+            }
+            self.changes.insert(id, sums.into_iter().filter(|(_, diff)| *diff != 0).collect());
+        }
+    }
+
     /// Takes over what a collection held when the server started.
     pub(crate) fn restore(&mut self, id: GlobalId, rows: Vec<Row>) {
         if id == MZ_SOURCE_STATUS_HISTORY_ID {

@@ -1,7 +1,7 @@
 //! Group commit: all writes to tables that come while one commit is under way make up the next one. Every commit advances all
 //! tables, so that they can always be read together.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hw_base::task::AbortOnDrop;
 use hw_persist::{Append, AppendOutcome, PersistClient, ShardId};
@@ -50,8 +50,8 @@ struct LockWaiter {
 pub(crate) struct GroupCommit {
     pending: Vec<PendingWrite>,
     under_way: Option<UnderWay>,
-    /// Tables are wanted to be complete through this time.
-    advance_to: Timestamp,
+    /// Tables are wanted to be complete through these times, which may be far ahead: AS OF AT LEAST can name any.
+    wanted: BTreeSet<Timestamp>,
     /// Whether a statement that reads before it writes is under way.
     locked: bool,
     /// Such statements that wait.
@@ -63,6 +63,8 @@ pub(crate) struct GroupCommit {
 struct UnderWay {
     on_commit: Vec<OnCommit>,
     tables: Vec<GlobalId>,
+    /// What the system writes for itself: nobody else writes it again if this fails.
+    own: Updates,
 }
 
 impl Coordinator {
@@ -164,9 +166,18 @@ impl Coordinator {
         }
     }
 
-    /// Wants all tables to be complete through `ts`.
+    /// Wants all tables to be complete through `ts`, once the clock has come to it.
     pub(crate) fn advance_tables(&mut self, ts: Timestamp) {
-        self.group_commit.advance_to = self.group_commit.advance_to.max(ts);
+        if ts >= self.tables_upper() {
+            self.group_commit.wanted.insert(ts);
+        }
+    }
+
+    /// The greatest time through which tables are wanted to be complete already; 0 if there is none.
+    fn advance_to(&self) -> Timestamp {
+        // What has been read or written has been at that time, whatever the clock says.
+        let now = self.oracle.now_ms().max(self.oracle.read_ts());
+        self.group_commit.wanted.range(..=now).next_back().copied().unwrap_or(0)
     }
 
     /// The least upper of all tables.
@@ -205,14 +216,14 @@ impl Coordinator {
     pub(crate) fn start_group_commit(&mut self) {
         let locked = self.group_commit.locked;
         let idle = !self.group_commit.pending.iter().any(|w| !locked || w.passes_lock())
-            && self.group_commit.advance_to < self.tables_upper();
+            && self.advance_to() < self.tables_upper();
         if self.group_commit.under_way.is_some() || idle || self.tables.is_empty() {
             return;
         }
-        let ts = self.oracle.write_ts().max(self.group_commit.advance_to).max(self.tables_upper());
+        let ts = self.oracle.write_ts().max(self.advance_to()).max(self.tables_upper());
         self.oracle.note_write(ts);
         let mut updates: BTreeMap<GlobalId, Vec<(Row, Diff)>> = BTreeMap::new();
-        let mut on_commit = Vec::new();
+        let (mut on_commit, mut own) = (Vec::new(), Updates::new());
         let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.group_commit.pending)
             .into_iter()
             .partition(|w| !locked || w.passes_lock());
@@ -221,6 +232,9 @@ impl Coordinator {
             for (id, rows) in write.updates {
                 // A table that was dropped meanwhile takes no rows.
                 if self.tables.contains_key(&id) {
+                    if write.on_commit.is_none() {
+                        own.entry(id).or_default().extend(rows.iter().cloned());
+                    }
                     updates.entry(id).or_default().extend(rows);
                 }
             }
@@ -229,7 +243,7 @@ impl Coordinator {
         let tables: Vec<(GlobalId, ShardId, Timestamp)> =
             self.tables.iter().filter(|(_, (_, u))| *u <= ts).map(|(id, (s, u))| (*id, *s, *u)).collect();
         self.group_commit.under_way =
-            Some(UnderWay { on_commit, tables: tables.iter().map(|(id, _, _)| *id).collect() });
+            Some(UnderWay { on_commit, tables: tables.iter().map(|(id, _, _)| *id).collect(), own });
         self.metrics.group_commits.inc();
         let (persist, messages) = (self.persist.clone(), self.messages.clone());
         hw_base::task::spawn("group-commit", async move {
@@ -242,8 +256,12 @@ impl Coordinator {
     /// A commit ended.
     pub(crate) fn group_committed(&mut self, ts: Timestamp, result: Result<(), AdapterError>) {
         let Some(under_way) = self.group_commit.under_way.take() else { return };
-        if result.is_ok() {
+        if let Err(e) = &result {
+            tracing::error!(error = %e, "a group commit failed");
+            self.system.put_back(under_way.own);
+        } else {
             self.oracle.apply(ts);
+            self.group_commit.wanted = self.group_commit.wanted.split_off(&(ts + 1));
             for id in under_way.tables {
                 if let Some((_, upper)) = self.tables.get_mut(&id) {
                     *upper = ts + 1;

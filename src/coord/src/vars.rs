@@ -95,7 +95,7 @@ pub const VARS: &[VarDef] = &[
         "The least severity of notices that are sent",
     ),
     var("cluster", "quickstart", VarKind::Text, "The current cluster"),
-    var("cluster_replica", "", VarKind::Text, "The replica that reads go to; empty is any"),
+    var("cluster_replica", "", VarKind::Only(""), "The replica that reads go to; empty is any"),
     var("database", "materialize", VarKind::Text, "The current database"),
     reported(var("DateStyle", "ISO, MDY", VarKind::Only("ISO, MDY"), "How dates are written")),
     var(
@@ -117,7 +117,12 @@ pub const VARS: &[VarDef] = &[
         VarKind::Bool,
         "Whether queries are optimized before they run; what is maintained always is",
     ),
-    var("extra_float_digits", "1", VarKind::Int(-15, 3), "Digits of floating-point output"),
+    var(
+        "extra_float_digits",
+        "1",
+        VarKind::Int(1, 3),
+        "Digits of floating-point output: always as many as tell a value from all others",
+    ),
     var(
         "idle_in_transaction_session_timeout",
         "120000",
@@ -161,8 +166,8 @@ pub const VARS: &[VarDef] = &[
         VarKind::ReadOnly,
         "The version of the server",
     )),
-    var("password_encryption", "scram-sha-256", VarKind::Text, "How passwords are kept"),
-    var("real_time_recency", "off", VarKind::Bool, "Whether reads wait for what is upstream now"),
+    var("password_encryption", "scram-sha-256", VarKind::Only("scram-sha-256"), "How passwords are kept"),
+    var("real_time_recency", "off", VarKind::Only("off"), "Whether reads wait for what is upstream now"),
     var("search_path", "public", VarKind::IdentList, "Where names without a schema are looked up"),
     reported(var("server_encoding", "UTF8", VarKind::ReadOnly, "The server's encoding")),
     reported(var("server_version", "15.0", VarKind::ReadOnly, "The version of PostgreSQL that is spoken")),

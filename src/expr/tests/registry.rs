@@ -30,7 +30,7 @@ fn keys_are_unique_and_functions_are_found_by_them() {
         "hw_any_eq(Any,Any)",
         "hw_all_like(Any,Any)",
         "hw_var_samp(int8,numeric,numeric)",
-        "hw_stddev_pop(int8,float8,float8)",
+        "hw_stddev_pop(int8,numeric,numeric)",
         "hw_raise_error(text)",
         "zoned:hw_to_text(Any)",
     ] {

@@ -621,6 +621,55 @@ pub(crate) fn read_datum<'a>(data: &mut &'a [u8]) -> Datum<'a> {
     }
 }
 
+/// Takes the first datum off packed bytes of this process and returns its bytes: cheaper than reading it.
+///
+/// # Panics
+/// When there is no datum.
+pub fn take_packed<'a>(data: &mut &'a [u8]) -> &'a [u8] {
+    let mut rest = *data;
+    let [tag] = take_array(&mut rest);
+    let length = match tag {
+        0..=3 => 0,
+        4..=7 => WIDTHS[usize::from(tag - 4)],
+        8..=11 => WIDTHS[usize::from(tag - 8)],
+        12..=16 => WIDTHS[usize::from(tag - 12)],
+        20..=22 => WIDTHS[usize::from(tag - 20)],
+        24..=27 => WIDTHS[usize::from(tag - 24)],
+        28..=32 => WIDTHS[usize::from(tag - 28)],
+        40 | 44 => 4,
+        41 | 45..=47 | 50 => 8,
+        42 => 9,
+        43 => {
+            take(&mut rest, 5);
+            let [digits] = take_array(&mut rest);
+            Decimal::<WIDTH>::digits_to_lsu_elements_len(u32::from(digits)) * 2
+        }
+        48 | 49 => 16,
+        52..=59 => {
+            read_lengthed(&mut rest, (tag - 52) % 4);
+            0
+        }
+        60 | 61 => {
+            read_nested(&mut rest);
+            0
+        }
+        62 => {
+            let [ndims] = take_array(&mut rest);
+            take(&mut rest, usize::from(ndims) * 8);
+            read_nested(&mut rest);
+            0
+        }
+        63 => {
+            take(&mut rest, 1);
+            read_nested(&mut rest);
+            0
+        }
+        _ => panic!("packed datum has a known tag, found {tag}"),
+    };
+    take(&mut rest, length);
+    take(data, data.len() - rest.len())
+}
+
 /// Checks that bytes are a sequence of packed datums that [`read_datum`] reads without panic.
 fn validate(mut data: &[u8]) -> Option<()> {
     while !data.is_empty() {

@@ -8,14 +8,13 @@ use differential_dataflow::trace::implementations::ord_neu::OrdValBatch;
 use differential_dataflow::trace::{Cursor, Navigable, TraceReader};
 use hw_expr::{EvalError, MapFilterProject, MirScalarExpr};
 use hw_plan::Peek;
-use hw_plan::arrangement::ArrangementLayout;
 use hw_plan::peek::PeekResponse;
 use hw_repr::{Datum, Diff, Row, RowArena, Timestamp};
 use timely::progress::frontier::AntichainRef;
 
 use super::Gather;
 use crate::exports::IndexTraces;
-use crate::render::mfp::unpack_pair;
+use crate::render::unpack::{PairReader, needed};
 use crate::row_container::RowRef;
 use crate::typedefs::RowLayout;
 
@@ -29,7 +28,7 @@ pub(crate) struct IndexPeek {
     keys: Option<VecDeque<Row>>,
     /// Whether the cursor is in the midst of a key.
     within_key: bool,
-    positions: Vec<usize>,
+    reader: PairReader,
     mfp: MapFilterProject,
     timestamp: Timestamp,
     gather: Option<Gather>,
@@ -43,6 +42,7 @@ impl IndexPeek {
         arity: usize,
         traces: &mut IndexTraces,
     ) -> Result<IndexPeek, PeekResponse> {
+        debug_assert_eq!(peek.mfp.input_arity, arity, "the plan is over the index's collection");
         if let Some(error) = least_error(traces, peek.timestamp) {
             return Err(PeekResponse::Error(error));
         }
@@ -59,7 +59,7 @@ impl IndexPeek {
             batches,
             keys,
             within_key: false,
-            positions: ArrangementLayout::new(key, arity).positions,
+            reader: PairReader::new(key, &needed(&peek.mfp, std::iter::empty())),
             mfp: peek.mfp.clone(),
             timestamp: peek.timestamp,
             gather: Some(Gather::new(&peek.finishing, peek.max_result_bytes)),
@@ -130,7 +130,7 @@ impl IndexPeek {
         let arena = RowArena::new();
         let mut datums: Vec<Datum<'_>> =
             Vec::with_capacity(self.mfp.input_arity + self.mfp.expressions.len());
-        unpack_pair(key, val, &self.positions, &mut datums);
+        self.reader.read(key, val, &mut datums);
         let mut row = Row::default();
         if !self.mfp.eval(&mut datums, &arena, &mut row)? {
             return Ok(true);

@@ -7,10 +7,9 @@ use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::trace::{BatchCursor, Cursor, Navigable, TraceReader};
 use hw_expr::EvalError;
-use hw_plan::arrangement::ArrangementLayout;
 use hw_plan::lir::Key;
 use hw_plan::temporal::MfpPlan;
-use hw_repr::{Datum, Diff, Row, RowArena, Timestamp};
+use hw_repr::{Diff, Row, Timestamp};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -18,7 +17,8 @@ use timely::dataflow::operators::CapabilitySet;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::mfp::{ErrSink, OkSink, flat_map_rows, pack_exprs};
+use super::mfp::{ErrSink, OkSink, flat_map_rows};
+use super::unpack::KeySplit;
 use super::{Bundle, Collection, Flavor};
 use crate::row_container::{RowContainer, RowRef, hash_bytes};
 use crate::time::RenderTime;
@@ -63,25 +63,16 @@ pub(crate) fn arrange_by<'scope, T: RenderTime>(
     key: &Key,
     arity: usize,
 ) -> (Arranged<'scope, RowAgent<T>>, Errs<'scope, T>) {
-    let layout = ArrangementLayout::new(key, arity);
-    let key = key.clone();
+    let split = KeySplit::new(key, arity);
     let (pairs, errs) = flat_map_rows(
         input.oks,
         "FormKey",
-        Box::new(move |row: Row, time, diff, oks, errs| match form_key(&key, &layout, &row) {
+        Box::new(move |row: Row, time, diff, oks, errs| match split.split(&row) {
             Ok(pair) => oks.push((pair, time, diff)),
             Err(e) => errs.push((e, time, diff)),
         }),
     );
     (arrange_pairs(pairs, "ArrangeBy"), errs)
-}
-
-fn form_key(key: &Key, layout: &ArrangementLayout, row: &Row) -> Result<(Row, Row), EvalError> {
-    let arena = RowArena::new();
-    let datums: smallvec::SmallVec<[Datum<'_>; 16]> = row.iter().collect();
-    let key = pack_exprs(key, &datums, &arena)?;
-    let val = Row::pack(layout.value_columns.iter().map(|c| datums[*c]));
-    Ok((key, val))
 }
 
 /// Arranges pairs by the first row.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use differential_dataflow::AsCollection;
 use differential_dataflow::operators::arrange::Arranged;
-use hw_plan::arrangement::ArrangementLayout;
 use hw_plan::lir::Key;
 use hw_plan::temporal::MfpPlan;
 use hw_repr::{GlobalId, Row, Timestamp};
 
 use super::arrange::read_arrangement;
 use super::mfp::{RowMfp, flat_map_rows};
+use super::unpack::PairReader;
 use crate::row_container::RowRef;
 use crate::time::RenderTime;
 use crate::typedefs::{Errs, ImportTrace, Oks, RowAgent};
@@ -85,11 +85,12 @@ impl<'scope, T: RenderTime> Bundle<'scope, T> {
         mfp: &MfpPlan,
         until: Timestamp,
     ) -> Collection<'scope, T> {
-        let positions = ArrangementLayout::new(key, arity).positions;
+        debug_assert_eq!(mfp.mfp.input_arity, arity, "the plan is over the collection's columns");
         let mfp = RowMfp::new(mfp, until);
+        let reader = PairReader::new(key, mfp.needed());
         let logic = Box::new(
             move |key: RowRef<'_>, val: RowRef<'_>, time: &T, diff, oks: &mut Vec<_>, errs: &mut Vec<_>| {
-                mfp.apply_pair(key, val, &positions, time.clone(), diff, oks, errs);
+                mfp.apply_pair(key, val, &reader, time.clone(), diff, oks, errs);
             },
         );
         let (oks, errs) = match &self.arranged[key] {

@@ -9,15 +9,15 @@
 use differential_dataflow::AsCollection;
 use differential_dataflow::collection::concatenate;
 use differential_dataflow::collection::vec::Collection as VecCollection;
-use hw_plan::arrangement::ArrangementLayout;
 use hw_plan::lir::JoinPath;
-use hw_repr::{Diff, Row, RowArena, Timestamp};
+use hw_repr::{Diff, Row, Timestamp};
 use timely::dataflow::Scope;
 
 use super::arrange::read_arrangement;
 use super::half_join::{Keyed, half_join};
 use super::join_linear::Combine;
-use super::mfp::{RowMfp, flat_map_rows, pack_exprs};
+use super::mfp::{RowMfp, flat_map_rows};
+use super::unpack::{KeySplit, PairReader};
 use super::{Bundle, Collection, Flavor};
 use crate::row_container::RowRef;
 use crate::time::RenderTime;
@@ -98,7 +98,7 @@ fn start<'scope, T: RenderTime>(
             }),
         );
     };
-    let positions = ArrangementLayout::new(key, arity).positions;
+    let reader = PairReader::new(key, initial.needed());
     let mut rows = Vec::new();
     let logic = Box::new(
         move |key: RowRef<'_>,
@@ -110,7 +110,7 @@ fn start<'scope, T: RenderTime>(
             if without.as_ref() == Some(time) {
                 return;
             }
-            initial.apply_pair(key, val, &positions, time.clone(), diff, &mut rows, errs);
+            initial.apply_pair(key, val, &reader, time.clone(), diff, &mut rows, errs);
             oks.extend(rows.drain(..).map(|(row, at, diff)| ((row, time.clone()), at, diff)));
         },
     );
@@ -126,21 +126,13 @@ fn key_stream<'scope, T: RenderTime>(
     stream: Stream<'scope, T>,
     stage: &hw_plan::lir::JoinStage,
 ) -> (VecCollection<'scope, T, Keyed<T>, Diff>, Errs<'scope, T>) {
-    let layout = ArrangementLayout::new(&stage.stream_key, stage.stream_arity);
-    let key = stage.stream_key.clone();
+    let split = KeySplit::new(&stage.stream_key, stage.stream_arity);
     flat_map_rows(
         stream,
         "DeltaKey",
-        Box::new(move |(row, initial): Timed<T>, time, diff, oks, errs| {
-            let arena = RowArena::new();
-            let datums: smallvec::SmallVec<[_; 16]> = row.iter().collect();
-            match pack_exprs(&key, &datums, &arena) {
-                Ok(key) => {
-                    let val = Row::pack(layout.value_columns.iter().map(|c| datums[*c]));
-                    oks.push(((key, val, initial), time, diff));
-                }
-                Err(e) => errs.push((e, time, diff)),
-            }
+        Box::new(move |(row, initial): Timed<T>, time, diff, oks, errs| match split.split(&row) {
+            Ok((key, val)) => oks.push(((key, val, initial), time, diff)),
+            Err(e) => errs.push((e, time, diff)),
         }),
     )
 }

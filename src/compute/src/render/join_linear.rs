@@ -5,14 +5,14 @@ use differential_dataflow::collection::vec::Collection as VecCollection;
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::operators::join::join_traces;
 use hw_expr::EvalError;
-use hw_plan::arrangement::ArrangementLayout;
 use hw_plan::lir::{JoinPath, JoinStage};
 use hw_plan::temporal::MfpPlan;
 use hw_repr::{Diff, Row, RowArena, Timestamp};
 use timely::container::CapacityContainerBuilder;
 
 use super::arrange::{RowTrace, arrange_by};
-use super::mfp::{ErrSink, OkSink, RowMfp, split_results, unpack_pair};
+use super::mfp::{ErrSink, OkSink, RowMfp, split_results};
+use super::unpack::PairReader;
 use super::{Bundle, Collection, Flavor};
 use crate::row_container::{RowContainer, RowRef};
 use crate::time::RenderTime;
@@ -86,17 +86,20 @@ impl<'scope, T: RenderTime> Bundle<'scope, T> {
 
 /// Puts a stream's row and an input's row together and applies the stage's map-filter-project.
 pub(crate) struct Combine {
-    stream_positions: Vec<usize>,
-    input_positions: Vec<usize>,
+    stream: PairReader,
+    input: PairReader,
     mfp: RowMfp,
 }
 
 impl Combine {
     pub(crate) fn new(stage: &JoinStage, input_arity: usize, until: Timestamp) -> Combine {
+        let mfp = RowMfp::new(&stage.mfp, until);
+        debug_assert_eq!(mfp.needed().len(), stage.stream_arity + input_arity, "the plan is over both sides");
+        let (stream, input) = mfp.needed().split_at(stage.stream_arity);
         Combine {
-            stream_positions: ArrangementLayout::new(&stage.stream_key, stage.stream_arity).positions,
-            input_positions: ArrangementLayout::new(&stage.lookup_key, input_arity).positions,
-            mfp: RowMfp::new(&stage.mfp, until),
+            stream: PairReader::new(&stage.stream_key, stream),
+            input: PairReader::new(&stage.lookup_key, input),
+            mfp,
         }
     }
 
@@ -113,8 +116,8 @@ impl Combine {
     ) {
         let arena = RowArena::new();
         let mut datums = Vec::with_capacity(self.mfp.width());
-        unpack_pair(key, stream, &self.stream_positions, &mut datums);
-        unpack_pair(key, input, &self.input_positions, &mut datums);
+        self.stream.read(key, stream, &mut datums);
+        self.input.read(key, input, &mut datums);
         self.mfp.apply(&mut datums, &arena, time, diff, oks, errs);
     }
 }

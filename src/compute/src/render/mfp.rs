@@ -13,6 +13,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use super::unpack::{PairReader, RowReader, needed};
 use crate::row_container::RowRef;
 use crate::time::RenderTime;
 use crate::typedefs::{Errs, Oks};
@@ -26,13 +27,22 @@ pub(crate) type ErrSink<T> = Vec<(EvalError, T, Diff)>;
 #[derive(Debug, Clone)]
 pub(crate) struct RowMfp {
     plan: MfpPlan,
+    needed: Vec<bool>,
+    reader: RowReader,
     identity: bool,
     until: Timestamp,
 }
 
 impl RowMfp {
     pub(crate) fn new(plan: &MfpPlan, until: Timestamp) -> RowMfp {
-        RowMfp { identity: plan.is_identity(), plan: plan.clone(), until }
+        let needed = needed(&plan.mfp, plan.lower_bounds.iter().chain(&plan.upper_bounds));
+        let reader = RowReader::new(&needed);
+        RowMfp { identity: plan.is_identity(), plan: plan.clone(), needed, reader, until }
+    }
+
+    /// Which input columns it reads.
+    pub(crate) fn needed(&self) -> &[bool] {
+        &self.needed
     }
 
     /// Applies to a row.
@@ -52,17 +62,17 @@ impl RowMfp {
         }
         let arena = RowArena::new();
         let mut datums = Vec::with_capacity(self.width());
-        datums.extend(row.iter());
+        self.reader.read(&row, &mut datums);
         self.apply(&mut datums, &arena, time, diff, oks, errs);
     }
 
-    /// Applies to a row that an arrangement holds as key and value.
+    /// Applies to a row that an arrangement holds as key and value; `reader` reads the columns that are needed.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn apply_pair<T: RenderTime>(
         &self,
         key: RowRef<'_>,
         val: RowRef<'_>,
-        positions: &[usize],
+        reader: &PairReader,
         time: T,
         diff: Diff,
         oks: &mut OkSink<Row, T>,
@@ -70,7 +80,7 @@ impl RowMfp {
     ) {
         let arena = RowArena::new();
         let mut datums = Vec::with_capacity(self.width());
-        unpack_pair(key, val, positions, &mut datums);
+        reader.read(key, val, &mut datums);
         self.apply(&mut datums, &arena, time, diff, oks, errs);
     }
 
@@ -135,17 +145,6 @@ impl RowMfp {
         }
         Ok((enter < leave && enter < self.until).then_some((enter, leave)))
     }
-}
-
-/// The columns of a collection's row from the key and value that an arrangement holds.
-pub(crate) fn unpack_pair<'a>(
-    key: RowRef<'a>,
-    val: RowRef<'a>,
-    positions: &[usize],
-    datums: &mut Vec<Datum<'a>>,
-) {
-    let pair: smallvec::SmallVec<[Datum<'a>; 16]> = key.iter().chain(val.iter()).collect();
-    datums.extend(positions.iter().map(|p| pair[*p]));
 }
 
 /// Evaluates expressions and packs their values.

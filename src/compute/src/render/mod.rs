@@ -24,6 +24,7 @@ mod sums;
 mod threshold;
 mod top_k;
 mod union;
+pub(crate) mod unpack;
 
 use std::collections::BTreeMap;
 

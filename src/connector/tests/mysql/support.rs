@@ -87,17 +87,14 @@ impl Server {
         std::fs::read_to_string(self.folder.join(name)).unwrap()
     }
 
-    /// Gives the server another certificate for new connections.
-    pub async fn use_certificate(&self, certificate: &str, key: &str) {
-        let [certificate_file, key_file] = ["test-cert.pem", "test-key.pem"].map(|f| self.folder.join(f));
-        std::fs::write(&certificate_file, certificate).unwrap();
-        std::fs::write(&key_file, key).unwrap();
-        self.sql(&[
-            &format!("SET GLOBAL ssl_cert = '{}'", certificate_file.display()),
-            &format!("SET GLOBAL ssl_key = '{}'", key_file.display()),
-            "ALTER INSTANCE RELOAD TLS",
-        ])
-        .await;
+    /// Gives the server another certificate, of that authority, for new connections.
+    pub async fn use_certificate(&self, ca: &str, certificate: &str, key: &str) {
+        for (variable, text) in [("ssl_ca", ca), ("ssl_cert", certificate), ("ssl_key", key)] {
+            let file = self.folder.join(format!("test-{variable}.pem"));
+            std::fs::write(&file, text).unwrap();
+            self.sql(&[&format!("SET GLOBAL {variable} = '{}'", file.display())]).await;
+        }
+        self.sql(&["ALTER INSTANCE RELOAD TLS"]).await;
     }
 
     pub fn connection(&self) -> MySqlConnection {

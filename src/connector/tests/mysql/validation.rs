@@ -149,13 +149,15 @@ async fn certificates() {
     refused(verify(MySqlTlsMode::VerifyIdentity, &own_ca)).await;
     refused(verify(MySqlTlsMode::VerifyCa, ca)).await;
     // One that names another host.
-    server.use_certificate(include_str!("tls/elsewhere.pem"), include_str!("tls/elsewhere-key.pem")).await;
+    server
+        .use_certificate(ca, include_str!("tls/elsewhere.pem"), include_str!("tls/elsewhere-key.pem"))
+        .await;
     validate_connection(&verify(MySqlTlsMode::VerifyCa, ca)).await.unwrap();
     refused(verify(MySqlTlsMode::VerifyIdentity, ca)).await;
     refused(verify(MySqlTlsMode::VerifyCa, other_ca)).await;
     refused(verify(MySqlTlsMode::VerifyIdentity, other_ca)).await;
     // One that names this host.
-    server.use_certificate(include_str!("tls/here.pem"), include_str!("tls/here-key.pem")).await;
+    server.use_certificate(ca, include_str!("tls/here.pem"), include_str!("tls/here-key.pem")).await;
     for mode in [MySqlTlsMode::VerifyCa, MySqlTlsMode::VerifyIdentity] {
         validate_connection(&verify(mode, ca)).await.unwrap();
         refused(verify(mode, other_ca)).await;

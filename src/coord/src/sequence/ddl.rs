@@ -288,6 +288,13 @@ fn check_limit(
 
 /// How many workers a replica of a size has.
 pub(crate) fn workers_of_size(state: &CatalogState, size: &str) -> Result<usize, AdapterError> {
+    let allowed =
+        hw_sql::Catalog::system_parameter(state, "allowed_cluster_replica_sizes").unwrap_or_default();
+    let allowed = crate::vars::parse_ident_list(&allowed).unwrap_or_default();
+    if !allowed.is_empty() && !allowed.iter().any(|a| a == size) {
+        return Err(AdapterError::new("22023", format!("cluster replica size {size} is not allowed"))
+            .with_hint(format!("Allowed sizes are: {}.", allowed.join(", "))));
+    }
     state.workers_of_size(size).ok_or_else(|| {
         let sizes = hw_sql::Catalog::replica_sizes(state);
         let names: Vec<String> = sizes.into_iter().map(|(n, _)| n).collect();

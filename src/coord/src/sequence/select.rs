@@ -17,7 +17,7 @@ use crate::cancel::StatementCancel;
 use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::dataflow::Expanded;
-use crate::error::AdapterError;
+use crate::error::{AdapterError, Notice};
 use crate::session::{Session, TransactionOps};
 use crate::timestamp::{Isolation, ReadInputs, When, select};
 
@@ -53,6 +53,9 @@ impl Coordinator {
             Ok(read) => read,
             Err(e) => return ctx.retire(Err(e)),
         };
+        if ctx.session.vars.get("emit_timestamp_notice") == Some("on") && !read.inputs.is_empty() {
+            ctx.session.notices.push(Notice::notice(format!("query timestamp: {}", read.timestamp)));
+        }
         let on_rows: OnRows = Box::new(move |ctx, rows| {
             let response = rows.map(|rows| match copy {
                 None => ExecuteResponse::Rows {
@@ -185,7 +188,8 @@ impl Coordinator {
     }
 
     /// All reads of a transaction happen at one time; what may be read at it is held from the first read on: everything in the
-    /// schemas that the first read touches.
+    /// schemas that the first read touches, and the system's relations, which clients look into at any moment. When it has read
+    /// nothing but those so far, others may follow as far as they can still be read at that time.
     fn transaction_timestamp(
         &mut self,
         session: &mut Session,
@@ -194,9 +198,17 @@ impl Coordinator {
         isolation: Isolation,
     ) -> Result<Timestamp, AdapterError> {
         let now = self.oracle.now_ms();
-        if let TransactionOps::Reads { timestamp: Some(ts), ids, .. } = &session.transaction_mut(now).ops {
-            let outside = inputs.iter().find(|id| !ids.contains(id) && !id.is_transient());
-            return match outside {
+        if let TransactionOps::Reads { timestamp: Some(ts), ids, holds, .. } =
+            &mut session.transaction_mut(now).ops
+        {
+            let new = inputs.iter().filter(|id| !ids.contains(id) && !id.is_transient());
+            let outside: BTreeSet<GlobalId> = new.copied().collect();
+            if ids.iter().all(|id| id.is_system()) && self.controller.least_valid_read(&outside) <= *ts {
+                holds.extend(self.controller.hold(outside.iter().copied(), *ts));
+                ids.extend(outside);
+                return Ok(*ts);
+            }
+            return match outside.first() {
                 None => Ok(*ts),
                 Some(id) => {
                     let state = self.catalog.state();
@@ -218,8 +230,9 @@ impl Coordinator {
         if inputs.is_empty() {
             return Ok(self.oracle.read_ts());
         }
-        let ids = self.timedomain(cluster, inputs);
+        let mut ids = self.timedomain(cluster, inputs);
         let timestamp = select(When::Immediately, isolation, self.read_inputs(&ids))?;
+        ids.extend(self.system_relations_at(timestamp));
         if isolation == Isolation::StrictSerializable {
             self.oracle.apply(timestamp);
         }
@@ -227,6 +240,16 @@ impl Coordinator {
         session.transaction_mut(now).ops =
             TransactionOps::Reads { timestamp: Some(timestamp), ids, cluster: Some(cluster), holds };
         Ok(timestamp)
+    }
+
+    /// The system's collections that can be read at a time.
+    fn system_relations_at(&self, timestamp: Timestamp) -> Vec<GlobalId> {
+        let state = self.catalog.state();
+        let system = state.items().map(|i| i.id).filter(|id| id.is_system());
+        let readable = |id: &GlobalId| {
+            self.controller.frontiers(*id).is_some_and(|f| f.upper > 0 && f.since <= timestamp)
+        };
+        system.filter(readable).collect()
     }
 
     fn timedomain(&self, cluster: ClusterId, inputs: &BTreeSet<GlobalId>) -> BTreeSet<GlobalId> {

@@ -34,6 +34,15 @@ const INDEX_COLUMN: &str = "SELECT CASE WHEN $2 = 0 THEN d.indexdef ELSE (SELECT
      FROM mz_internal.mz_index_key_definitions k WHERE k.oid = $1 AND k.position = $2) END \
      FROM mz_internal.mz_index_definitions d WHERE d.oid = $1";
 
+/// Whether a relation's rows may be read, or changed if it is not the system's: everyone may do everything else.
+const TABLE_PRIVILEGE: &str =
+    "SELECT upper($2) = 'SELECT' OR c.oid >= 20000 FROM pg_catalog.pg_class c WHERE c.oid = $1";
+const TABLE_PRIVILEGE_NAMED: &str = "SELECT bool_or(upper($2) = 'SELECT' OR c.oid >= 20000) FROM pg_catalog.pg_class c \
+     JOIN pg_catalog.pg_namespace n ON c.relnamespace = n.oid \
+     WHERE (c.relname = $1 AND n.nspname = ANY (current_schemas(true))) OR n.nspname || '.' || c.relname = $1";
+const TABLE_PRIVILEGE_OF: &str =
+    "SELECT upper($3) = 'SELECT' OR c.oid >= 20000 FROM pg_catalog.pg_class c WHERE c.oid = $2";
+
 pub(super) fn register(r: &mut Registry) {
     for (signature, sql) in [
         ("hw_name_of(regclass) -> text", RELATION),
@@ -72,6 +81,13 @@ pub(super) fn register(r: &mut Registry) {
             "col_description(oid, int4) -> text",
             "SELECT description FROM pg_catalog.pg_description \
              WHERE objoid = $1 AND objsubid = $2 AND classoid = 1259 AND $2 > 0",
+        ),
+        ("has_table_privilege(oid, text) -> bool", TABLE_PRIVILEGE),
+        ("has_table_privilege(text, text) -> bool", TABLE_PRIVILEGE_NAMED),
+        ("has_table_privilege(name, oid, text) -> bool", TABLE_PRIVILEGE_OF),
+        (
+            "hw_setting(text) -> text",
+            "SELECT setting FROM pg_catalog.pg_settings WHERE lower(name) = lower($1)",
         ),
         ("pg_get_viewdef(oid) -> text", VIEW),
         ("pg_get_viewdef(oid, bool) -> text", VIEW),

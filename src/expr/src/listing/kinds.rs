@@ -80,15 +80,17 @@ pub(super) fn all() -> impl Iterator<Item = Proc> {
 const CSTRING: u32 = 2275;
 const INTERNAL: u32 = 2281;
 
-/// The input and receive functions of types, which clients look for in `pg_type`; SQL cannot call them.
+/// The receive functions of types and the input functions of containers, by which clients tell types apart in `pg_type`; SQL
+/// cannot call them.
 fn input_functions() -> impl Iterator<Item = Proc> {
     let own = ScalarType::builtins().filter(|t| !matches!(t, ScalarType::Range(_)));
     let own = own.map(|t| (t.pg_name().to_owned(), t.oid()));
-    let containers = [("array", 2277), ("record", 2249), ("range", 3831)];
-    own.chain(containers.map(|(n, oid)| (n.to_owned(), oid))).flat_map(|(name, oid)| {
-        let input = |form, arg| plain(&io_name(&name, form), 'f', vec![arg], oid, Volatility::Immutable);
-        [input("in", CSTRING), input("recv", INTERNAL)]
-    })
+    const CONTAINERS: [(&str, u32); 3] = [("array", 2277), ("record", 2249), ("range", 3831)];
+    let containers = CONTAINERS.map(|(n, oid)| (n.to_owned(), oid));
+    let function =
+        |name: &str, form, args, oid| plain(&io_name(name, form), 'f', args, oid, Volatility::Immutable);
+    let receive = own.chain(containers).map(move |(name, oid)| function(&name, "recv", vec![INTERNAL], oid));
+    receive.chain(CONTAINERS.iter().map(move |(name, oid)| function(name, "in", vec![CSTRING, 26, 23], *oid)))
 }
 
 /// The name of a type's input (`in`) or receive function (`recv`).

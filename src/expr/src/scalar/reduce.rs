@@ -234,6 +234,13 @@ fn date_and_timestamp(role: Role, x: &MirScalarExpr, y: &MirScalarExpr) -> Optio
         (Role::Lt, false) => Role::Le,
         (Role::Ge, false) => Role::Gt,
         (Role::Le | Role::Gt, false) => role,
+        (Role::Eq | Role::NotEq, false) => {
+            let answer = match role {
+                Role::Eq => MirScalarExpr::literal_false(),
+                _ => MirScalarExpr::literal_true(),
+            };
+            return Some(inner.clone().is_null().if_then_else(MirScalarExpr::null(ScalarType::Bool), answer));
+        }
         _ => return None,
     };
     let literal = MirScalarExpr::literal(Datum::Date(day), ScalarType::Date);

@@ -120,7 +120,11 @@ fn eval(plan: &Lir, env: &mut BTreeMap<Id, Bundle>) -> Result<Bundle, EvalError>
                 JoinPlan::Delta(paths) => {
                     // At a single time every path comes to the same.
                     let mut results = paths.iter().map(|p| {
-                        assert!(inputs[p.source].keys.contains(p.source_key.as_ref().unwrap()));
+                        match &p.source_key {
+                            Some(key) => assert!(inputs[p.source].keys.contains(key)),
+                            // A one-off plan has one path, which begins with rows that need no arrangement.
+                            None => assert!(inputs[p.source].raw && paths.len() == 1),
+                        }
                         walk(p, &inputs, input_arities).map(consolidated)
                     });
                     let first = results.next().unwrap()?;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod generate;
+pub(crate) mod generate;
 mod golden;
 mod lir_eval;
 mod read;

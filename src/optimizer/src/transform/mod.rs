@@ -60,10 +60,6 @@ pub(crate) const LOGICAL: &[(&str, Rule)] = &[
 
 /// Applies the logical rules until nothing changes.
 pub(crate) fn optimize_logical(expr: &mut MirRelationExpr) {
-    // Filters come first: what they leave of a long constant is folded, not all of it.
-    normalize_lets::apply(expr);
-    fusion::apply(expr);
-    predicate_pushdown::apply(expr);
     for round in 0..MAX_ROUNDS {
         let before = expr.clone();
         for (name, rule) in LOGICAL {

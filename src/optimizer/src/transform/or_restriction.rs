@@ -66,3 +66,48 @@ fn input_of(e: &MirScalarExpr, ends: &[usize]) -> Option<usize> {
     let input = ends.iter().position(|end| first < end)?;
     (*last < ends[input]).then_some(input)
 }
+
+#[cfg(test)]
+mod tests {
+    use hw_expr::MirRelationExpr as R;
+    use hw_expr::MirScalarExpr as S;
+    use hw_repr::{GlobalId, RelationType, ScalarType};
+
+    use crate::tests::generate::{int, op};
+
+    fn table(id: u64) -> R {
+        let types = vec![ScalarType::Int64.nullable(true); 2];
+        R::global_get(GlobalId::User(id), RelationType::new(types))
+    }
+
+    fn equal(column: usize, value: i64) -> S {
+        op("=", S::Column(column), int(value))
+    }
+
+    fn predicates(e: &R) -> Vec<S> {
+        match e {
+            R::Filter { predicates, .. } => predicates.clone(),
+            other => panic!("a filter, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_input_learns_its_part() {
+        let case = |a, b| S::And(vec![equal(0, a), equal(3, b)]);
+        let whole = S::Or(vec![case(1, 2), case(3, 4)]);
+        let mut e = table(1).product(table(2)).filter(vec![whole.clone()]);
+        super::apply(&mut e);
+        let parts = [whole, S::Or(vec![equal(0, 1), equal(0, 3)]), S::Or(vec![equal(3, 2), equal(3, 4)])];
+        let found = predicates(&e);
+        assert!(found.len() == 3 && parts.iter().all(|p| found.contains(p)), "{found:?}");
+    }
+
+    #[test]
+    fn a_case_without_a_word_on_an_input_restricts_it_in_nothing() {
+        let cases = vec![S::And(vec![equal(0, 1), equal(3, 2)]), equal(0, 3)];
+        let mut e = table(1).product(table(2)).filter(vec![S::Or(cases)]);
+        super::apply(&mut e);
+        let found = predicates(&e);
+        assert!(found.len() == 2 && found.contains(&S::Or(vec![equal(0, 1), equal(0, 3)])), "{found:?}");
+    }
+}

@@ -118,6 +118,16 @@ impl DateTimeField {
         matches!(self, Year | Decade | Century | Millennium | Epoch | IsoYear | Julian)
     }
 
+    /// Why a value cannot be cut to this field: some are fields of dates, but no units.
+    fn no_unit(self, typ: &str) -> AdtError {
+        match self {
+            Epoch | Dow | IsoDow | Doy | IsoYear | Julian => {
+                AdtError::UnitNotRecognized { unit: self.name().into(), typ: typ.into() }
+            }
+            _ => self.unsupported(typ),
+        }
+    }
+
     fn unsupported(self, typ: &str) -> AdtError {
         AdtError::UnitNotSupported { unit: self.name().into(), typ: typ.into() }
     }
@@ -174,11 +184,11 @@ fn time_field(field: DateTimeField, us: i64) -> Option<Numeric> {
 /// When the type has no such field.
 pub fn extract_timestamp(field: DateTimeField, t: CivilTimestamp) -> Result<Option<Numeric>, AdtError> {
     const TYPE: &str = "timestamp without time zone";
-    if matches!(field, Timezone | TimezoneHour | TimezoneMinute) {
-        return Err(field.unsupported(TYPE));
-    }
     if !t.is_finite() {
         return Ok(infinite_field(field, t == CivilTimestamp::INFINITY));
+    }
+    if matches!(field, Timezone | TimezoneHour | TimezoneMinute) {
+        return Err(field.unsupported(TYPE));
     }
     civil_field(field, t, t).map(Some)
 }
@@ -295,6 +305,9 @@ pub fn trunc_timestamp(field: DateTimeField, t: CivilTimestamp) -> Result<CivilT
 }
 
 fn trunc_named(field: DateTimeField, t: CivilTimestamp, typ: &str) -> Result<CivilTimestamp, AdtError> {
+    if !t.is_finite() {
+        return Ok(t);
+    }
     let unit = match field {
         Microseconds => 1,
         Milliseconds => 1000,
@@ -303,11 +316,8 @@ fn trunc_named(field: DateTimeField, t: CivilTimestamp, typ: &str) -> Result<Civ
         Hour => 3_600_000_000,
         Day => Interval::US_PER_DAY,
         Week | Month | Quarter | Year | Decade | Century | Millennium => 0,
-        _ => return Err(field.unsupported(typ)),
+        _ => return Err(field.no_unit(typ)),
     };
-    if !t.is_finite() {
-        return Ok(t);
-    }
     if unit != 0 {
         return CivilTimestamp(t.0 - t.0.rem_euclid(unit)).checked_add_us(0);
     }
@@ -368,6 +378,6 @@ pub fn trunc_interval(field: DateTimeField, interval: &Interval) -> Result<Inter
         Decade => to_months(120),
         Century => to_months(1200),
         Millennium => to_months(12_000),
-        _ => return Err(field.unsupported("interval")),
+        _ => return Err(field.no_unit("interval")),
     })
 }

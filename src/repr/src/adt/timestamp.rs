@@ -191,7 +191,8 @@ impl CivilTimestamp {
     /// # Errors
     /// When the result is out of range.
     pub fn add_days(self, days: i32) -> Result<CivilTimestamp, AdtError> {
-        self.checked_add_us(i64::from(days) * Interval::US_PER_DAY)
+        let us = i64::from(days).checked_mul(Interval::US_PER_DAY);
+        Self::checked(us.and_then(|us| self.0.checked_add(us)))
     }
 
     /// The time from `other` to this, in days and microseconds.

@@ -57,6 +57,15 @@ proptest! {
     }
 
     #[test]
+    fn packed_datums_are_told_apart((_typ, row) in typed_value(), (_other, next) in typed_value()) {
+        let both = Row::pack(row.iter().chain(next.iter()));
+        let mut rest = both.data();
+        prop_assert_eq!(crate::row::take_packed(&mut rest), row.data());
+        prop_assert_eq!(crate::row::take_packed(&mut rest), next.data());
+        prop_assert!(rest.is_empty());
+    }
+
+    #[test]
     fn packed_bytes_are_valid((_typ, row) in typed_value()) {
         let again = Row::from_untrusted_bytes(row.data());
         prop_assert_eq!(again.as_ref(), Some(&row));

@@ -8,6 +8,7 @@
 mod bank;
 mod big;
 mod catalog;
+mod copy;
 mod ddl_kill;
 mod errors;
 mod faults;

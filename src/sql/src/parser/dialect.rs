@@ -4,6 +4,7 @@
 //!   function can have.
 //! * Unary plus and minus bind tighter than `^`; regular-expression operators bind as any other operator (PostgreSQL manual, 4.1.6).
 //! * `BETWEEN SYMMETRIC`, `ISNULL`.
+//! * Queries in parentheses that begin with VALUES, TABLE or another parenthesis, see [`super::nested_query`].
 //! * `ROLLUP`, `CUBE` and `GROUPING SETS` in expressions, so that they may nest; the rewriter has made them words.
 
 use std::any::TypeId;
@@ -189,6 +190,7 @@ impl Dialect for HeadwaterDialect {
                 "cube" if is_paren(parser, 1) => Some(parse_grouping(parser, 1, Expr::Cube)),
                 _ => None,
             },
+            Token::LParen => super::nested_query::parse_parenthesised(parser),
             Token::Minus => Some(parse_sign(parser, UnaryOperator::Minus)),
             Token::Plus => Some(parse_sign(parser, UnaryOperator::Plus)),
             _ => None,
@@ -232,12 +234,15 @@ impl Dialect for HeadwaterDialect {
                 parser.advance_token();
                 Some(parser.parse_between(expr.clone(), false))
             }
+            Token::Eq | Token::Neq | Token::Lt | Token::LtEq | Token::Gt | Token::GtEq => {
+                super::nested_query::parse_quantified(parser, expr)
+            }
             _ => None,
         }
     }
 }
 
-fn is_word(parser: &Parser, n: usize, word: &str) -> bool {
+pub(super) fn is_word(parser: &Parser, n: usize, word: &str) -> bool {
     matches!(&parser.peek_nth_token_ref(n).token, Token::Word(w) if w.quote_style.is_none() && w.value == word)
 }
 
@@ -247,7 +252,7 @@ fn is_grouping(w: &Word) -> bool {
         && matches!(w.value.as_str(), "rollup" | "cube" | "grouping")
 }
 
-fn is_paren(parser: &Parser, n: usize) -> bool {
+pub(super) fn is_paren(parser: &Parser, n: usize) -> bool {
     parser.peek_nth_token_ref(n).token == Token::LParen
 }
 
@@ -274,7 +279,7 @@ fn parse_grouping(
     Ok(make(items))
 }
 
-fn starts_query(parser: &Parser, n: usize) -> bool {
+pub(super) fn starts_query(parser: &Parser, n: usize) -> bool {
     ["select", "with", "values", "table"].iter().any(|w| is_word(parser, n, w))
 }
 

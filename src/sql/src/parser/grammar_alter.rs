@@ -63,7 +63,11 @@ impl Cursor<'_> {
             return Ok(AlterAction::SetSchema(self.name()?));
         }
         if self.take(&["swap", "with"]) {
-            return Ok(AlterAction::Swap(self.ident()?));
+            let other = self.ident()?;
+            if *self.peek() == Token::Period {
+                return Err(unsupported(self, "SWAP WITH an object of another schema"));
+            }
+            return Ok(AlterAction::Swap(other));
         }
         if self.take(&["owner", "to"]) {
             return Ok(AlterAction::Owner(self.ident()?));

@@ -357,7 +357,7 @@ impl Cursor<'_> {
         let mut count = Some(1);
         if matches!(self.word(0), Some("prior" | "first" | "last" | "absolute" | "relative" | "backward"))
             && !forward
-            && self.word(1).is_some()
+            && (self.word(1).is_some() || matches!(self.peek_nth(1), Token::Number(..) | Token::Minus))
         {
             return Err(unsupported(self, "FETCH other than forward"));
         }

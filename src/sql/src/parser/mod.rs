@@ -32,6 +32,7 @@ mod grammar;
 mod grammar_alter;
 mod grammar_ddl;
 mod grammar_session;
+mod nested_query;
 mod rewrite;
 mod rewrite_types;
 #[cfg(test)]

@@ -13,7 +13,9 @@
 //! | `GROUP BY ALL`, `GROUP BY DISTINCT` | `GROUP BY` | [`Extensions::distinct_sets`] |
 //! | `ROLLUP (`, `CUBE (`, `GROUPING SETS (` | the same words, which our dialect parses | |
 //! | `substring(s SIMILAR p ESCAPE e)` | `substring(s, p, e)` | |
+//! | `TABLE name` where a query stands | `SELECT * FROM name` | |
 //! | `VARIADIC` of an argument | a name of the argument, [`super::VARIADIC`] | |
+//! | `schema.keyword(`, such as `pg_catalog.current_user(` | the keyword as a quoted name | |
 //! | `FETCH FIRST (expression) ROWS ONLY` | `LIMIT (expression)` | |
 
 use hw_expr::relation::LetRecLimit;
@@ -43,7 +45,7 @@ pub(crate) fn rewrite(
     let interesting = |t: &TokenWithSpan| {
         let words = [
             "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping",
-            "similar", "fetch", "variadic",
+            "similar", "fetch", "variadic", "table",
         ];
         word(&t.token).is_some_and(|w| words.contains(&w)) || t.token == Token::Period
     };
@@ -166,6 +168,7 @@ impl<'a> Rewriter<'a> {
                     self.fetch = true;
                     continue;
                 }
+                Some("table") if self.table_command() => continue,
                 Some("variadic") if self.variadic() => continue,
                 Some("exclude") if self.exclusion() => continue,
                 Some("group") if self.word(1) == Some("by") => {
@@ -180,6 +183,7 @@ impl<'a> Rewriter<'a> {
                     self.plain_word();
                     continue;
                 }
+                Some(_) if self.qualified_call() => continue,
                 Some(w) if self.substring(w) => continue,
                 Some("select") => {
                     let position = self.position(0);
@@ -193,6 +197,19 @@ impl<'a> Rewriter<'a> {
             self.after_fetch()?;
         }
         Ok((self.out, self.ext))
+    }
+
+    /// A function's name after its schema is only a name, whatever it means by itself.
+    fn qualified_call(&mut self) -> bool {
+        let after_period = self.at > 0 && self.tokens[self.at - 1].token == Token::Period;
+        let Token::Word(word) = &self.tokens[self.at].token else { return false };
+        if !after_period || word.keyword == Keyword::NoKeyword || !self.is(1, &Token::LParen) {
+            return false;
+        }
+        let name = Word { value: word.value.clone(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
+        self.out.push(TokenWithSpan { token: Token::Word(name), span: self.tokens[self.at].span });
+        self.at += 1;
+        true
     }
 
     /// Copies a token.
@@ -247,6 +264,35 @@ impl<'a> Rewriter<'a> {
         }
         self.out.push(token);
         self.at += 1;
+    }
+
+    /// `TABLE name` as a query: whether it is one, and then its first word has been dealt with.
+    fn table_command(&mut self) -> bool {
+        let mut before = self.out.iter().rev();
+        let first = before.next();
+        let set = |t: Option<&TokenWithSpan>| {
+            matches!(t.and_then(|t| word(&t.token)), Some("union" | "except" | "intersect"))
+        };
+        let begins = match first.map(|t| &t.token) {
+            None | Some(Token::LParen) => true,
+            Some(t) if matches!(word(t), Some("all" | "distinct")) => set(before.next()),
+            Some(_) => set(first),
+        };
+        let named = matches!(self.tokens.get(self.at + 1).map(|t| &t.token), Some(Token::Word(_)));
+        if !begins || !named {
+            return false;
+        }
+        let span = self.tokens[self.at].span;
+        if let Some(last) = self.opens.last_mut() {
+            last.select = span.start.column as usize;
+        }
+        let keyword =
+            |value: &str, keyword| Token::Word(Word { value: value.into(), quote_style: None, keyword });
+        for token in [keyword("select", Keyword::SELECT), Token::Mul, keyword("from", Keyword::FROM)] {
+            self.out.push(TokenWithSpan { token, span });
+        }
+        self.at += 1;
+        true
     }
 
     /// `VARIADIC` before an argument: whether it is that, and then it has been dealt with.

@@ -295,10 +295,7 @@ impl AggregateParts {
 
     /// Variances and standard deviations, of the count, the sum and the sum of squares.
     fn moments(self, ecx: &Ecx<'_>, name: &str, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
-        let typ = match self.args[0].typ {
-            ScalarType::Float32 | ScalarType::Float64 => ScalarType::Float64,
-            _ => ScalarType::NUMERIC,
-        };
+        let typ = ScalarType::NUMERIC;
         let arg = Planned::Typed(self.args[0].clone()).cast(ecx, &typ, CastContext::Explicit)?;
         let span = sqlparser::tokenizer::Span::empty();
         let square =
@@ -315,8 +312,7 @@ impl AggregateParts {
             "var_pop" => "hw_var_pop",
             _ => "hw_stddev_pop",
         };
-        let suffix = if typ == ScalarType::Float64 { "float8" } else { "numeric" };
-        let key = format!("{name}(int8,{suffix},{suffix})");
+        let key = format!("{name}(int8,numeric,numeric)");
         let (exprs, types): (Vec<_>, Vec<_>) = args.into_iter().map(|a| (a.expr, a.typ)).unzip();
         let func = Func::by_key(&key, types);
         let func =

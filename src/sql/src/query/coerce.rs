@@ -183,7 +183,14 @@ fn literal(
             &base
         };
     let cx = DecodeContext { timezone: session_zone(scx), now: None };
-    let datum = text::decode_with(s, decode_as, &cx, &arena).map_err(parse_error)?;
+    let datum = match text::decode_with(s, decode_as, &cx, &arena) {
+        Ok(datum) => datum,
+        Err(e) if e.kind == text::ParseErrorKind::Volatile => {
+            let value = super::clock_literal::clock_literal(s, to)?;
+            return value.ok_or_else(|| parse_error(e));
+        }
+        Err(e) => return Err(parse_error(e)),
+    };
     let row = Row::pack_slice(&[datum]);
     let typed = Typed::new(HirScalarExpr::Literal(row, decode_as.clone().nullable(false)), decode_as.clone());
     cast_typed(typed, to, context)

@@ -8,7 +8,7 @@ use sqlparser::ast::{self, Expr, SetExpr};
 
 use super::coerce::{Planned, Typed};
 use super::context::{Ecx, Qcx, Shared, ident};
-use super::entry::{on_large_stack, table_scope};
+use super::entry::{TableRef, on_large_stack, table_scope};
 use super::from::plan_from;
 use super::query::{cast_rel, plan_nested, plan_values};
 use super::scalar::{plan_condition, plan_expr};
@@ -42,11 +42,13 @@ fn is_default(e: &Expr) -> bool {
 }
 
 /// Plans the rows of an INSERT: all of the table's columns (`desc`), those in `columns` (positions, in the order written) from
-/// the query, the others from `defaults`. `DEFAULT` may stand in VALUES.
+/// the query, the others from `defaults`. `DEFAULT` may stand in VALUES. Without
+/// names (`named`) the query may give fewer columns, the first ones.
 pub fn plan_insert_source(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
     columns: &[usize],
+    named: bool,
     defaults: &[HirScalarExpr],
     query: &ast::Query,
 ) -> Result<HirRelationExpr, PlanError> {
@@ -61,7 +63,7 @@ pub fn plan_insert_source(
             && query.fetch.is_none();
         let rel = match &*query.body {
             SetExpr::Values(values) if plain => {
-                check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()))?;
+                check_width(columns.len(), values.rows.first().map_or(0, |r| r.content.len()), named)?;
                 let value = |ecx: &Ecx<'_>, c: usize, e: &Expr| {
                     if is_default(e) {
                         return Ok(Typed::new(defaults[columns[c]].clone(), wanted[c].clone()));
@@ -76,7 +78,7 @@ pub fn plan_insert_source(
                 plan_nested(&qcx, query)?
             }
         };
-        check_width(columns.len(), rel.types.len())?;
+        check_width(columns.len(), rel.types.len(), named)?;
         let given = rel.types.clone();
         let wanted = &wanted[..given.len()];
         let expr = cast_rel(rel, wanted, CastContext::Assignment).map_err(|(i, e)| match e.sqlstate {
@@ -87,11 +89,11 @@ pub fn plan_insert_source(
     })
 }
 
-fn check_width(columns: usize, given: usize) -> Result<(), PlanError> {
+fn check_width(columns: usize, given: usize, named: bool) -> Result<(), PlanError> {
     if given > columns {
         return Err(PlanError::syntax("INSERT has more expressions than target columns"));
     }
-    if given < columns {
+    if given < columns && named {
         return Err(PlanError::syntax("INSERT has more target columns than expressions"));
     }
     Ok(())
@@ -123,12 +125,12 @@ fn fill(
 pub fn plan_returning(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
-    table_alias: Option<&str>,
+    table: Option<TableRef<'_>>,
     items: &[ast::SelectItem],
 ) -> Result<ReturningPlan, PlanError> {
     on_large_stack(|| {
         let shared = Shared::new(scx);
-        returning_in(&Qcx::new(&shared), &table_scope(desc, table_alias), items)
+        returning_in(&Qcx::new(&shared), &table_scope(desc, table), items)
     })
 }
 
@@ -179,7 +181,7 @@ fn first_row(input: HirRelationExpr) -> HirRelationExpr {
 /// all columns and cast to the columns' types; so is `returning`.
 pub fn plan_using_scope(
     scx: &StatementContext<'_>,
-    target: (GlobalId, &RelationDesc, &str),
+    target: (GlobalId, &RelationDesc, TableRef<'_>),
     from: &[ast::TableWithJoins],
     selection: Option<&Expr>,
     assignments: &[(usize, &Expr)],
@@ -203,10 +205,10 @@ pub fn plan_using_scope(
             };
             let inner = Qcx { shared: &shared, outer: Some(&frame), ctes: None, from_depth: 1 };
             let (right, right_scope) = plan_from(&inner, from)?;
-            if right_scope.tables.iter().any(|t| t.alias == alias) {
+            if right_scope.tables.iter().any(|t| t.alias == alias.alias) {
                 return Err(PlanError::new(
                     "42712",
-                    format!("table name \"{alias}\" specified more than once"),
+                    format!("table name \"{}\" specified more than once", alias.alias),
                 ));
             }
             joined = Some(right);

@@ -79,25 +79,34 @@ pub(super) fn desc_of(qcx: &Qcx<'_>, rel: &Rel) -> RelationDesc {
     RelationDesc::new(RelationType::new(qcx.types_of(&rel.expr, &rel.types)), rel.names.clone())
 }
 
+/// How the columns of a statement's own table may be qualified.
+#[derive(Debug, Clone, Copy)]
+pub struct TableRef<'a> {
+    /// The alias, or the table's name.
+    pub alias: &'a str,
+    /// Database and schema, for a table without an alias.
+    pub qualifiers: &'a [String],
+}
+
 /// The scope of one table's columns.
-pub(super) fn table_scope(desc: &RelationDesc, alias: Option<&str>) -> Scope {
-    let name = alias.map(|a| TableName { alias: a.to_owned(), qualifiers: vec![] });
+pub(super) fn table_scope(desc: &RelationDesc, name: Option<TableRef<'_>>) -> Scope {
+    let name = name.map(|n| TableName { alias: n.alias.to_owned(), qualifiers: n.qualifiers.to_vec() });
     Scope::of_table(name, desc)
 }
 
-/// Plans an expression over the columns of `desc`, which are also known by `table_alias`. With `expected`, the value is cast
+/// Plans an expression over the columns of `desc`, which are also known by `table`. With `expected`, the value is cast
 /// to that type as that context allows; otherwise an unknown literal becomes text.
 pub fn plan_scalar(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
-    table_alias: Option<&str>,
+    table: Option<TableRef<'_>>,
     expr: &ast::Expr,
     expected: Option<(&ScalarType, CastContext)>,
 ) -> Result<HirScalarExpr, PlanError> {
     on_large_stack(|| {
         let shared = Shared::new(scx);
         let qcx = Qcx::new(&shared);
-        let scope = table_scope(desc, table_alias);
+        let scope = table_scope(desc, table);
         let frame = qcx.frame(&scope, "this expression");
         let ecx = Ecx { qcx: &qcx, frame: &frame };
         let value = plan_expr(&ecx, expr)?;
@@ -113,13 +122,13 @@ pub fn plan_scalar(
 pub fn plan_predicate(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
-    table_alias: Option<&str>,
+    table: Option<TableRef<'_>>,
     expr: &ast::Expr,
 ) -> Result<HirScalarExpr, PlanError> {
     on_large_stack(|| {
         let shared = Shared::new(scx);
         let qcx = Qcx::new(&shared);
-        let scope = table_scope(desc, table_alias);
+        let scope = table_scope(desc, table);
         let frame = qcx.frame(&scope, "WHERE");
         plan_condition(&Ecx { qcx: &qcx, frame: &frame }, expr, "WHERE")
     })
@@ -129,7 +138,7 @@ pub fn plan_predicate(
 pub fn plan_index_key(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
-    table_alias: Option<&str>,
+    table: Option<TableRef<'_>>,
     expr: &ast::Expr,
 ) -> Result<MirScalarExpr, PlanError> {
     on_large_stack(|| {
@@ -138,7 +147,7 @@ pub fn plan_index_key(
         }
         let shared = Shared::new(scx);
         let qcx = Qcx::new(&shared);
-        let scope = table_scope(desc, table_alias);
+        let scope = table_scope(desc, table);
         let frame = qcx.frame(&scope, "index expressions");
         let ecx = Ecx { qcx: &qcx, frame: &frame };
         let value = plan_expr(&ecx, expr)?.resolve(&ecx)?;

@@ -17,6 +17,7 @@ use sqlparser::ast::{
 
 use super::coerce::{Planned, Typed, unify_types};
 use super::context::{Ecx, Qcx, ident, name_parts};
+use super::declared::plan_declared;
 use super::function::{arg_expr, arg_name, choose_table_function, function_name};
 use super::named::in_order;
 use super::operator::{condition, operator};
@@ -154,7 +155,7 @@ fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError
     let right = beside(qcx, &left.1, visible, |q| plan_factor(q, &join.relation))?;
     match constraint {
         JoinConstraint::None => {
-            if kind != JoinKind::Inner {
+            if !matches!(join.join_operator, JoinOperator::CrossJoin(_)) {
                 return Err(PlanError::syntax("a JOIN needs ON, USING or NATURAL"));
             }
             Ok(cross(left, right, kind))
@@ -171,6 +172,11 @@ fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError
                 _ => Err(PlanError::syntax("a column of USING has a simple name")),
             });
             let names = names.collect::<Result<Vec<_>, _>>()?;
+            let mut seen = std::collections::BTreeSet::new();
+            if let Some(twice) = names.iter().find(|n| !seen.insert(*n)) {
+                let text = format!("column name \"{twice}\" appears more than once in USING clause");
+                return Err(PlanError::new("42701", text));
+            }
             let (expr, mut scope) = join_using(qcx, left, right, &names, kind)?;
             if let Some(alias) = qcx.scx().extensions.using_alias(constraint) {
                 // The alias names the merged columns.
@@ -494,7 +500,10 @@ fn plan_calls(
     for (name, names, args) in calls {
         let args = args.iter().map(|a| plan_expr(&ecx, a)).collect::<Result<Vec<_>, _>>()?;
         let args = in_order(name, names, args)?;
-        let part = plan_call(&ecx, name, args)?;
+        let part = match plan_declared(&ecx, name, args, alias.filter(|_| calls.len() == 1))? {
+            Ok(part) => part,
+            Err(args) => plan_call(&ecx, name, args)?,
+        };
         let columns = part.desc();
         for (column, typ) in columns.iter() {
             // A function of one unnamed column gives it the alias.

@@ -393,6 +393,18 @@ fn special(
         ("localtimestamp", 0) => now_as(ScalarType::TIMESTAMP)?,
         ("current_date", 0) => now_as(ScalarType::Date)?,
         ("current_time" | "localtime", 0) => now_as(ScalarType::Time)?,
+        // Since midnight of today.
+        ("age", 1) => {
+            let typ = match args[0].typ() {
+                Some(ScalarType::Timestamp { .. }) => ScalarType::TIMESTAMP,
+                _ => ScalarType::TIMESTAMPTZ,
+            };
+            let today = now_as(ScalarType::Date)?.resolve(ecx)?;
+            let today = super::coerce::cast_typed(today, &typ, CastContext::Explicit)?;
+            let arg = args.into_iter().next().unwrap_or(Planned::Null);
+            let arg = arg.cast(ecx, &typ, CastContext::Implicit)?;
+            call_named_here(ecx, "age", vec![Planned::Typed(today), Planned::Typed(arg)])?
+        }
         ("mz_now", 0) => context_function(UnmaterializableFunc::MzNow),
         ("current_user" | "current_role" | "user", 0) => context_function(UnmaterializableFunc::CurrentUser),
         ("session_user", 0) => context_function(UnmaterializableFunc::SessionUser),
@@ -420,9 +432,20 @@ fn special(
         ("mz_uptime", 0) => context_function(UnmaterializableFunc::Uptime),
         ("mz_session_id", 0) => context_function(UnmaterializableFunc::SessionId),
         ("pg_postmaster_start_time", 0) => context_function(UnmaterializableFunc::PostmasterStartTime),
-        ("pg_typeof", 1) => text_literal(&args[0].type_text()),
+        ("pg_typeof", 1) => type_of(&args[0]),
         _ => return Ok(Err(args)),
     }))
+}
+
+/// The type of a value. Lists, maps and records have no number that says their elements: they are text.
+fn type_of(value: &Planned) -> Planned {
+    const UNKNOWN: u32 = 705;
+    let (oid, text) = (value.typ().map_or(UNKNOWN, |t| t.oid()), value.type_text());
+    if ScalarType::name_of_oid(oid).is_some_and(|name| name == text) {
+        let literal = HirScalarExpr::literal(Datum::UInt32(oid), ScalarType::RegType);
+        return Planned::typed(literal, ScalarType::RegType);
+    }
+    text_literal(&text)
 }
 
 fn current_setting(ecx: &Ecx<'_>, args: Vec<Planned>) -> Result<Planned, PlanError> {
@@ -433,7 +456,12 @@ fn current_setting(ecx: &Ecx<'_>, args: Vec<Planned>) -> Result<Planned, PlanErr
         Some(Datum::String(s)) => {
             Ok(context_function(UnmaterializableFunc::CurrentSetting(s.to_lowercase())))
         }
-        _ => Err(PlanError::unsupported("current_setting of a name that is not a literal")),
+        // Which setting it is shows only when the query runs.
+        _ => {
+            let defs = registry().functions.get("hw_setting").map(Vec::as_slice).unwrap_or_default();
+            let value = call_best(ecx, defs, vec![Planned::Typed(name)], false);
+            value.map_err(|_| PlanError::unsupported("current_setting of a name that is not a literal"))
+        }
     }
 }
 

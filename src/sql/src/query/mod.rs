@@ -12,8 +12,10 @@
 
 mod aggregate;
 mod catalog_literal;
+mod clock_literal;
 mod coerce;
 mod context;
+mod declared;
 mod dml;
 mod entry;
 mod fold;
@@ -43,6 +45,7 @@ mod window;
 
 pub use dml::{plan_insert_source, plan_returning, plan_using_scope};
 pub use entry::{
-    PlannedQuery, plan_data_type, plan_index_key, plan_predicate, plan_query, plan_scalar, plan_view_query,
+    PlannedQuery, TableRef, plan_data_type, plan_index_key, plan_predicate, plan_query, plan_scalar,
+    plan_view_query,
 };
 pub use types::type_name;

@@ -130,6 +130,11 @@ fn row_comparison(ecx: &Ecx<'_>, symbol: &str, args: Vec<Planned>, span: Span) -
             span,
         );
     }
+    let is_row = |p: &Planned| matches!(p.typ(), Some(ScalarType::Record { .. }));
+    if !is_row(&left) || !is_row(&right) {
+        let texts = [left.type_text(), right.type_text()];
+        return Err(locate(ecx.scx(), operator_error(symbol, &texts, NoMatch::None), span));
+    }
     let (left, right) = (fields_of(ecx, left)?, fields_of(ecx, right)?);
     compare_fields(ecx, symbol, left, right, span)
 }
@@ -150,7 +155,7 @@ pub(super) fn compare_fields(
         ));
     }
     if left.is_empty() {
-        return Err(locate(ecx.scx(), PlanError::unsupported("comparison of rows of no columns"), span));
+        return Err(locate(ecx.scx(), PlanError::new("0A000", "cannot compare rows of zero length"), span));
     }
     for value in left.iter().chain(&right) {
         ecx.repeat(value, 1)?;

@@ -9,7 +9,7 @@ use hw_expr::{HirRelationExpr, HirScalarExpr};
 use hw_repr::{ColumnOrder, Datum, RelationType, Row, ScalarType};
 use sqlparser::ast::{
     Cte as AstCte, Expr, LimitClause, Offset, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator,
-    SetQuantifier, Spanned, Value, ValueWithSpan, Values, With,
+    SetQuantifier, Spanned, UnaryOperator, Value, ValueWithSpan, Values, With,
 };
 use sqlparser::tokenizer::Span;
 
@@ -558,14 +558,28 @@ fn values_expr(rows: Vec<Vec<HirScalarExpr>>, types: &[ScalarType]) -> HirRelati
 
 /// A position in the select list, if the expression is a number.
 pub(super) fn ordinal(expr: &Expr, clause: &str, columns: usize) -> Result<Option<usize>, PlanError> {
-    let Expr::Value(ValueWithSpan { value, .. }) = expr else { return Ok(None) };
+    let value = match expr {
+        Expr::Value(ValueWithSpan { value, .. }) => value,
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+            let Expr::Value(ValueWithSpan { value: Value::Number(n, _), .. }) = &**expr else {
+                return Ok(None);
+            };
+            return Err(match n.parse::<usize>() {
+                Ok(_) => PlanError::new("42P10", format!("{clause} position -{n} is not in select list")),
+                Err(_) => PlanError::syntax(format!("non-integer constant in {clause}")),
+            });
+        }
+        _ => return Ok(None),
+    };
     match value {
         Value::Number(n, _) => match n.parse::<usize>() {
             Ok(i) if (1..=columns).contains(&i) => Ok(Some(i - 1)),
             Ok(_) => Err(PlanError::new("42P10", format!("{clause} position {n} is not in select list"))),
             Err(_) => Err(PlanError::syntax(format!("non-integer constant in {clause}"))),
         },
-        Value::SingleQuotedString(_) => Err(PlanError::syntax(format!("non-integer constant in {clause}"))),
+        Value::SingleQuotedString(_) | Value::Null | Value::Boolean(_) => {
+            Err(PlanError::syntax(format!("non-integer constant in {clause}")))
+        }
         _ => Ok(None),
     }
 }

@@ -2,10 +2,11 @@
 
 use hw_expr::HirScalarExpr;
 use hw_expr::func::CastContext;
+use hw_repr::adt::Interval as DayInterval;
 use hw_repr::{Datum, ScalarType};
 use sqlparser::ast::{
     AccessExpr, Array, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
-    Ident, Interval, Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
+    FunctionArguments, Ident, Interval, Spanned, Subscript, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
@@ -20,6 +21,7 @@ use super::subquery::{
 };
 use super::types::{plan_data_type, type_name};
 use crate::error::PlanError;
+use crate::parser::{LIST_CONSTRUCTOR, MAP_CONSTRUCTOR};
 
 /// Plans an expression.
 pub(super) fn plan_expr(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
@@ -104,7 +106,7 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             let args = vec![plan_expr(ecx, r#in)?, plan_expr(ecx, e)?];
             call_syntax(ecx, "position", args, expr.span())
         }
-        Expr::Substring { expr: e, substring_from, substring_for, .. } => {
+        Expr::Substring { expr: e, substring_from, substring_for, shorthand, .. } => {
             let from = match substring_from {
                 Some(f) => plan_expr(ecx, f)?,
                 None => int_literal(1),
@@ -113,7 +115,10 @@ fn plan_expr_here(ecx: &Ecx<'_>, expr: &Expr) -> Result<Planned, PlanError> {
             if let Some(f) = substring_for {
                 args.push(plan_expr(ecx, f)?);
             }
-            call_syntax(ecx, "substring", args, expr.span())
+            match shorthand {
+                true => call_named(ecx, "substr", args, expr.span()),
+                false => call_syntax(ecx, "substring", args, expr.span()),
+            }
         }
         Expr::Trim { trim_where, trim_what, expr: e, trim_characters } => {
             let name = match trim_where {
@@ -681,9 +686,28 @@ fn cast(ecx: &Ecx<'_>, kind: &CastKind, e: &Expr, data_type: &DataType) -> Resul
         let array = internal::array(elements, t)?;
         return Ok(Planned::typed(array.expr, typ));
     }
+    if let Some(empty) = empty_container(e, &typ)? {
+        return Ok(Planned::typed(internal::relabel(empty.expr, &typ)?, typ));
+    }
     let value = plan_expr(ecx, e)?;
     let typed = value.cast(ecx, &typ, CastContext::Explicit).map_err(|err| ecx.error_at(err, e))?;
     Ok(Planned::Typed(typed))
+}
+
+/// `LIST[]` and `MAP[]`, which take their type from the cast.
+fn empty_container(e: &Expr, typ: &ScalarType) -> Result<Option<Typed>, PlanError> {
+    let Expr::Function(f) = e else { return Ok(None) };
+    let empty = matches!(&f.args, FunctionArguments::List(list) if list.args.is_empty());
+    let constructs = |name: &str| empty && name_parts(&f.name).is_ok_and(|parts| parts == [name]);
+    match typ {
+        ScalarType::List { element, .. } if constructs(LIST_CONSTRUCTOR) => {
+            Ok(Some(internal::list(vec![], element)?))
+        }
+        ScalarType::Map { value, .. } if constructs(MAP_CONSTRUCTOR) => {
+            Ok(Some(internal::map(vec![], value)?))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn case(
@@ -775,7 +799,35 @@ fn interval(ecx: &Ecx<'_>, i: &Interval) -> Result<Planned, PlanError> {
         text = format!("{text} {field}");
     }
     let typed = Planned::Unknown(text, v.span).cast(ecx, &ScalarType::Interval, CastContext::Explicit)?;
-    Ok(Planned::Typed(typed))
+    let last = i.last_field.as_ref().or(i.leading_field.as_ref());
+    Ok(match (typed.expr.as_literal(), last) {
+        (Some(Datum::Interval(value)), Some(field)) => {
+            let value = cut_interval(value, field, i.leading_field.as_ref());
+            Planned::typed(HirScalarExpr::literal(Datum::Interval(value), typed.typ.clone()), typed.typ)
+        }
+        _ => Planned::Typed(typed),
+    })
+}
+
+/// Leaves out what is less than the last field (manual 8.5.4).
+fn cut_interval(
+    mut value: DayInterval,
+    last: &DateTimeField,
+    leading: Option<&DateTimeField>,
+) -> DayInterval {
+    const HOUR: i64 = 3_600_000_000;
+    const MINUTE: i64 = 60_000_000;
+    match last {
+        DateTimeField::Year if matches!(leading, Some(DateTimeField::Year)) => {
+            value = DayInterval { months: value.months / 12 * 12, days: 0, micros: 0 };
+        }
+        DateTimeField::Month => value = DayInterval { months: value.months, days: 0, micros: 0 },
+        DateTimeField::Day => value.micros = 0,
+        DateTimeField::Hour => value.micros -= value.micros % HOUR,
+        DateTimeField::Minute => value.micros -= value.micros % MINUTE,
+        _ => {}
+    }
+    value
 }
 
 /// `(r).f`, `a[i]`, `a[i:j]`, and chains of them.

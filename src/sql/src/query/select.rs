@@ -487,6 +487,9 @@ fn plan_distinct_on<'o>(
     outputs: &[Output<'_>],
 ) -> Result<OnKeys<'o>, PlanError> {
     let Some(Distinct::On(exprs)) = &select.distinct else { return Ok(None) };
+    if exprs.is_empty() {
+        return Err(PlanError::syntax("syntax error at or near \")\""));
+    }
     let item = |e: &'o Expr| Ok((sort_key(ecx, e, "DISTINCT ON", outputs)?, e));
     Ok(Some(exprs.iter().map(item).collect::<Result<_, PlanError>>()?))
 }

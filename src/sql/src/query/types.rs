@@ -39,6 +39,8 @@ pub(super) fn plan_data_type(scx: &StatementContext<'_>, typ: &DataType) -> Resu
             let n = l.as_ref().map(|l| length(l, "char")).transpose()?;
             ScalarType::Char { length: Some(n.unwrap_or(1)) }
         }
+        // sqlparser takes some of our names for those of other systems.
+        DataType::UInt8 => ScalarType::UInt64,
         DataType::Bytea => ScalarType::Bytes,
         DataType::Date => ScalarType::Date,
         DataType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => ScalarType::Time,

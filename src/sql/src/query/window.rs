@@ -319,7 +319,11 @@ fn plan_bound(
         let place = e.span();
         let value = plan_expr(ecx, e)?;
         let text = value.type_text();
-        let value = value.cast(ecx, &typ, CastContext::Implicit).map_err(|e| {
+        let context = match units {
+            FrameUnits::Range => CastContext::Implicit,
+            FrameUnits::Rows | FrameUnits::Groups => CastContext::Assignment,
+        };
+        let value = value.cast(ecx, &typ, context).map_err(|e| {
             let wanted = type_name(&typ);
             match e.sqlstate {
                 "42846" => PlanError::new(

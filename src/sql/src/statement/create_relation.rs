@@ -383,8 +383,8 @@ pub(crate) fn define_index(
     let keys = match &stmt.key {
         None => default_key(&desc).into_iter().map(MirScalarExpr::Column).collect(),
         Some(key) => {
-            let planned =
-                key.exprs.iter().map(|(e, _)| query::plan_index_key(scx, &desc, Some(&item.name.item), e));
+            let own = query::TableRef { alias: &item.name.item, qualifiers: &[] };
+            let planned = key.exprs.iter().map(|(e, _)| query::plan_index_key(scx, &desc, Some(own), e));
             planned.collect::<Result<Vec<_>, _>>()?
         }
     };

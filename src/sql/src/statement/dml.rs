@@ -17,7 +17,7 @@ use crate::error::PlanError;
 use crate::parser::ast::Name;
 use crate::parser::position;
 use crate::plan::{ItemDefinition, Plan, ReturningPlan, TableDefinition};
-use crate::query;
+use crate::query::{self, TableRef};
 
 fn name_of(name: &ObjectName) -> Result<Name, PlanError> {
     let parts: Option<Vec<Ident>> = name.0.iter().map(|p| p.as_ident().cloned()).collect();
@@ -50,7 +50,7 @@ pub(crate) fn writable_table(
 fn returning(
     scx: &StatementContext<'_>,
     desc: &RelationDesc,
-    alias: &str,
+    alias: TableRef<'_>,
     items: Option<&Vec<SelectItem>>,
 ) -> Result<Option<ReturningPlan>, PlanError> {
     items.map(|items| query::plan_returning(scx, desc, Some(alias), items)).transpose()
@@ -91,13 +91,14 @@ pub(crate) fn insert(scx: &StatementContext<'_>, stmt: &Insert) -> Result<Plan, 
     };
     let source = match &stmt.source {
         Some(query) => {
+            let named = columns.is_some();
             let columns = columns.unwrap_or_else(|| (0..table.desc.arity()).collect());
-            query::plan_insert_source(scx, &table.desc, &columns, &table.defaults, query)?
+            query::plan_insert_source(scx, &table.desc, &columns, named, &table.defaults, query)?
         }
         None => default_row(&table),
     };
-    let alias = stmt.table_alias.as_ref().map_or_else(|| item.name.item.clone(), |a| a.alias.value.clone());
-    let returning = returning(scx, &table.desc, &alias, stmt.returning.as_ref())?;
+    let named = TargetName::new(&item, stmt.table_alias.as_ref().map(|a| a.alias.value.clone()));
+    let returning = returning(scx, &table.desc, named.as_ref(), stmt.returning.as_ref())?;
     Ok(Plan::Insert { table: item.id, source, returning })
 }
 
@@ -108,11 +109,33 @@ fn default_row(table: &TableDefinition) -> HirRelationExpr {
     HirRelationExpr::Map { input: Box::new(one), scalars: table.defaults.clone() }
 }
 
+/// The names by which the columns of a changed table go: an alias hides the table's own name.
+struct TargetName {
+    alias: String,
+    qualifiers: Vec<String>,
+}
+
+impl TargetName {
+    fn new(item: &ItemInfo, alias: Option<String>) -> Self {
+        match alias {
+            Some(alias) => TargetName { alias, qualifiers: vec![] },
+            None => TargetName {
+                alias: item.name.item.clone(),
+                qualifiers: item.name.database.iter().chain([&item.name.schema]).cloned().collect(),
+            },
+        }
+    }
+
+    fn as_ref(&self) -> TableRef<'_> {
+        TableRef { alias: &self.alias, qualifiers: &self.qualifiers }
+    }
+}
+
 /// The table that a DML statement changes, and the name by which its columns go.
 fn target(
     scx: &StatementContext<'_>,
     table: &TableWithJoins,
-) -> Result<(Arc<ItemInfo>, TableDefinition, String), PlanError> {
+) -> Result<(Arc<ItemInfo>, TableDefinition, TargetName), PlanError> {
     let TableFactor::Table { name, alias, args: None, .. } = &table.relation else {
         return Err(PlanError::syntax("only a table can be changed"));
     };
@@ -124,8 +147,8 @@ fn target(
     }
     let name = name_of(name)?;
     let (item, definition) = writable_table(scx, &name)?;
-    let alias = alias.as_ref().map_or_else(|| item.name.item.clone(), |a| a.name.value.clone());
-    Ok((item, definition, alias))
+    let named = TargetName::new(&item, alias.as_ref().map(|a| a.name.value.clone()));
+    Ok((item, definition, named))
 }
 
 /// The rows that a statement without further tables affects.
@@ -133,7 +156,7 @@ fn filtered(
     scx: &StatementContext<'_>,
     item: &ItemInfo,
     desc: &RelationDesc,
-    alias: &str,
+    alias: TableRef<'_>,
     selection: Option<&Expr>,
 ) -> Result<HirRelationExpr, PlanError> {
     let (input, _) = resolve::read_all(item, desc);
@@ -155,12 +178,13 @@ pub(crate) fn delete(scx: &StatementContext<'_>, stmt: &Delete) -> Result<Plan, 
         return Err(PlanError::syntax("DELETE needs FROM"));
     };
     let [from] = from.as_slice() else { return Err(PlanError::unsupported("DELETE from several tables")) };
-    let (item, table, alias) = target(scx, from)?;
-    let target = (item.id, &table.desc, alias.as_str());
+    let (item, table, named) = target(scx, from)?;
+    let alias = named.as_ref();
+    let target = (item.id, &table.desc, alias);
     let (selection, returning) = match stmt.using.as_deref().filter(|u| !u.is_empty()) {
         None => (
-            filtered(scx, &item, &table.desc, &alias, stmt.selection.as_ref())?,
-            returning(scx, &table.desc, &alias, stmt.returning.as_ref())?,
+            filtered(scx, &item, &table.desc, alias, stmt.selection.as_ref())?,
+            returning(scx, &table.desc, alias, stmt.returning.as_ref())?,
         ),
         Some(using) => {
             let (selection, _, returning) = query::plan_using_scope(
@@ -182,7 +206,8 @@ pub(crate) fn update(scx: &StatementContext<'_>, stmt: &Update) -> Result<Plan, 
     if !stmt.order_by.is_empty() || stmt.limit.is_some() || stmt.or.is_some() || stmt.output.is_some() {
         return Err(PlanError::unsupported("this form of UPDATE"));
     }
-    let (item, table, alias) = target(scx, &stmt.table)?;
+    let (item, table, named) = target(scx, &stmt.table)?;
+    let alias = named.as_ref();
     let assigned = assignments(&item, &table.desc, &stmt.assignments)?;
     let from = match &stmt.from {
         Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
@@ -197,15 +222,15 @@ pub(crate) fn update(scx: &StatementContext<'_>, stmt: &Update) -> Result<Plan, 
         values[*i] = table.defaults[*i].clone();
     }
     let (selection, planned, returning) = if from.is_empty() {
-        let selection = filtered(scx, &item, &table.desc, &alias, stmt.selection.as_ref())?;
+        let selection = filtered(scx, &item, &table.desc, alias, stmt.selection.as_ref())?;
         let planned = written.iter().map(|(i, e)| {
             let typ = &table.desc.typ().column_types[*i].scalar_type;
-            query::plan_scalar(scx, &table.desc, Some(&alias), e, Some((typ, CastContext::Assignment)))
+            query::plan_scalar(scx, &table.desc, Some(alias), e, Some((typ, CastContext::Assignment)))
         });
         let planned = planned.collect::<Result<Vec<_>, _>>()?;
-        (selection, planned, returning(scx, &table.desc, &alias, stmt.returning.as_ref())?)
+        (selection, planned, returning(scx, &table.desc, alias, stmt.returning.as_ref())?)
     } else {
-        let target = (item.id, &table.desc, alias.as_str());
+        let target = (item.id, &table.desc, alias);
         let (where_, given) = (stmt.selection.as_ref(), stmt.returning.as_deref());
         query::plan_using_scope(scx, target, from, where_, &written, given)?
     };

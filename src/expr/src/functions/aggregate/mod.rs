@@ -1,7 +1,8 @@
 //! Aggregates (PostgreSQL manual 9.21).
 //!
-//! Those without a kind are expanded by planning: `avg` into sum and count, the variances into sums and the internal
-//! functions `hw_var_pop`, `hw_var_samp`, `hw_stddev_pop`, `hw_stddev_samp` of (count, sum, sum of squares).
+//! Those without a kind are expanded by planning: `avg` into sum and count, the variances of exact numbers into sums and
+//! the internal functions `hw_var_pop`, `hw_var_samp`, `hw_stddev_pop`, `hw_stddev_samp` of (count, sum, sum of squares).
+//! Those of floats cannot be had from sums without losing digits; they see all values, see [`statistics`].
 
 mod ordered;
 mod statistics;
@@ -95,7 +96,7 @@ fn register_expanded(r: &mut Registry) {
         r.add_aggregate(aggregate(signature, None));
     }
     const VARIANCES: [&str; 6] = ["stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"];
-    const TYPES: [(&str, fn() -> ScalarType); 9] = [
+    const TYPES: [(&str, fn() -> ScalarType); 7] = [
         ("int2", || ScalarType::NUMERIC),
         ("int4", || ScalarType::NUMERIC),
         ("int8", || ScalarType::NUMERIC),
@@ -103,8 +104,6 @@ fn register_expanded(r: &mut Registry) {
         ("uint4", || ScalarType::NUMERIC),
         ("uint8", || ScalarType::NUMERIC),
         ("numeric", || ScalarType::NUMERIC),
-        ("float4", || ScalarType::Float64),
-        ("float8", || ScalarType::Float64),
     ];
     for name in VARIANCES {
         for (typ, ret) in TYPES {
@@ -301,29 +300,11 @@ fn moments(
     Ok(Some(super::math::sqrt_to_scale(&variance, numeric::scale(&variance))?))
 }
 
-fn moments_f64(n: i64, sum: f64, squares: f64, sample: bool, root: bool) -> Option<f64> {
-    if n == 0 || (sample && n == 1) {
-        return None;
-    }
-    let count = n as f64;
-    let spread = (count * squares - sum * sum).max(0.0);
-    let variance = if sum.is_nan() || sum.is_infinite() {
-        f64::NAN
-    } else {
-        spread / (count * if sample { count - 1.0 } else { count })
-    };
-    Some(if root { variance.sqrt() } else { variance })
-}
-
 macro_rules! moment_functions {
     ($r:ident: $($name:literal $sample:literal $root:literal;)+) => {
         $(
             $r.add(f(concat!($name, "(int8, numeric, numeric) -> numeric nullable internal"), |_, _, a| {
                 let v = moments(a[0].unwrap_int64(), &a[1].unwrap_numeric(), &a[2].unwrap_numeric(), $sample, $root)?;
-                Ok(v.into())
-            }));
-            $r.add(f(concat!($name, "(int8, float8, float8) -> float8 nullable internal"), |_, _, a| {
-                let v = moments_f64(a[0].unwrap_int64(), a[1].unwrap_float64().0, a[2].unwrap_float64().0, $sample, $root);
                 Ok(v.into())
             }));
         )+

@@ -1,4 +1,5 @@
-//! Aggregates of pairs for statistics (PostgreSQL manual 9.21, table 9.60): `corr`, `covar_*`, `regr_*`.
+//! Aggregates for statistics (PostgreSQL manual 9.21, table 9.60): of pairs `corr`, `covar_*`, `regr_*`, and the variances
+//! and standard deviations of floats.
 //!
 //! Pairs with a NULL are left out. As in PostgreSQL the sums of squares are kept by the method of Youngs and Cramer,
 //! which does not lose digits where plain sums of squares would.
@@ -64,6 +65,26 @@ impl Sums {
         Ok(())
     }
 
+    /// Of values alone; the other of each pair is zero.
+    fn of_values(rows: &[Vec<Datum<'_>>]) -> Result<Sums, EvalError> {
+        let mut sums = Sums::default();
+        for row in rows {
+            match row[0] {
+                Datum::Float32(x) => sums.push(0.0, x.0.into())?,
+                Datum::Float64(x) => sums.push(0.0, x.0)?,
+                _ => {}
+            }
+        }
+        Ok(sums)
+    }
+
+    /// The variance, or its square root: of a sample, or of all there is.
+    fn variance(&self, sample: bool, root: bool) -> Option<f64> {
+        let divisor = if sample { self.n - 1.0 } else { self.n };
+        let variance = (divisor > 0.0).then(|| self.xx / divisor)?;
+        Some(if root { variance.sqrt() } else { variance })
+    }
+
     fn corr(&self) -> Option<f64> {
         (self.xx != 0.0 && self.yy != 0.0).then(|| self.xy / (self.xx * self.yy).sqrt())
     }
@@ -95,7 +116,28 @@ macro_rules! of_pairs {
     };
 }
 
+macro_rules! variances {
+    ($r:ident: $($name:literal $sample:literal $root:literal;)+) => {
+        $(
+            $r.add_aggregate(basic(concat!($name, "(float4) -> float8"), |_, _, rows| {
+                Ok(Sums::of_values(rows)?.variance($sample, $root).into())
+            }));
+            $r.add_aggregate(basic(concat!($name, "(float8) -> float8"), |_, _, rows| {
+                Ok(Sums::of_values(rows)?.variance($sample, $root).into())
+            }));
+        )+
+    };
+}
+
 pub(super) fn register(r: &mut Registry) {
+    variances! { r:
+        "stddev" true true;
+        "stddev_samp" true true;
+        "stddev_pop" false true;
+        "variance" true false;
+        "var_samp" true false;
+        "var_pop" false false;
+    }
     of_pairs! { r:
         "corr(float8, float8) -> float8" |s| s.corr();
         "covar_pop(float8, float8) -> float8" |s| Some(s.xy / s.n);

@@ -1,12 +1,12 @@
 //! Functions that make arrays: constructor, concatenation, `array_fill`, `array_remove`, `array_replace`.
 
 use hw_repr::datum::ArrayDimension;
-use hw_repr::{ArrayRef, Datum, RowArena, ScalarType};
+use hw_repr::{ArrayRef, Datum, Row, RowArena, ScalarType};
 
 use super::{elements, make, make_plain};
 use crate::func::Registry;
 use crate::functions::signature::{array_type, f, op};
-use crate::functions::{EvalResult, fail};
+use crate::functions::{EvalResult, check_size, fail};
 
 /// `ARRAY[…]`: arrays of one shape become an array of one more dimension.
 fn construct<'a>(arena: &'a RowArena, a: &[Datum<'a>], nested: bool) -> EvalResult<'a> {
@@ -122,8 +122,10 @@ pub(super) fn register(r: &mut Registry) {
         if array.ndims() > 1 {
             return fail("0A000", "removing elements from multidimensional arrays is not supported");
         }
-        let left: Vec<_> = elements(array).into_iter().filter(|d| *d != a[1]).collect();
-        Ok(make_plain(arena, &left))
+        let all = elements(array);
+        let left: Vec<_> = all.iter().copied().filter(|d| *d != a[1]).collect();
+        let unchanged = left.len() == all.len();
+        Ok(if unchanged { a[0] } else { make_plain(arena, &left) })
     }));
     r.add(f(
         "array_replace(AnyCompatibleArray, AnyCompatible, AnyCompatible) -> $1 lax_total",
@@ -148,16 +150,21 @@ pub(super) fn register(r: &mut Registry) {
         }
         let Some(first) = dims.first_mut() else { return Ok(a[0]) };
         first.length -= n as u32;
+        dims.iter_mut().for_each(|d| d.lower_bound = 1);
         let keep: usize = dims.iter().map(|d| d.length as usize).product();
         Ok(make(arena, &dims, &elements(array)[..keep]))
     }));
 }
 
 fn fill<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
-    const MAX_ELEMENTS: u64 = 1 << 26;
+    const MAX_ELEMENTS: u64 = 134_217_727;
     let (Datum::Array(lengths), lower) = (a[1], a.get(2)) else {
         return fail("22004", "dimension array or low bound array cannot be null");
     };
+    if lengths.ndims() > 1 {
+        return fail("2202E", "wrong number of array subscripts")
+            .map_err(|e: crate::EvalError| e.with_detail("Dimension array must be one dimensional."));
+    }
     let lower = match lower {
         None => None,
         Some(Datum::Array(l)) => Some(elements(*l)),
@@ -167,7 +174,7 @@ fn fill<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
     for (i, d) in elements(lengths).into_iter().enumerate() {
         let Datum::Int32(length) = d else { return fail("22004", "dimension values cannot be null") };
         let Ok(length) = u32::try_from(length) else {
-            return fail("54000", format!("array size exceeds the maximum allowed ({})", 134_217_727));
+            return fail("54000", format!("array size exceeds the maximum allowed ({MAX_ELEMENTS})"));
         };
         let lower_bound =
             lower.as_ref().and_then(|l| l.get(i)).map_or(1, |d| if let Datum::Int32(v) = d { *v } else { 1 });
@@ -175,8 +182,10 @@ fn fill<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
     }
     let total = dims.iter().try_fold(1u64, |n, d| n.checked_mul(d.length.into())).unwrap_or(u64::MAX);
     if total > MAX_ELEMENTS {
-        return fail("54000", format!("array size exceeds the maximum allowed ({})", 134_217_727));
+        return fail("54000", format!("array size exceeds the maximum allowed ({MAX_ELEMENTS})"));
     }
     let count = if dims.is_empty() { 0 } else { total as usize };
-    Ok(make(arena, &dims, &vec![a[0]; count]))
+    check_size(Row::pack_slice(&[a[0]]).data().len().saturating_mul(count))?;
+    let dims = if count == 0 { &[] } else { &dims[..] };
+    Ok(arena.make_datum(|p| p.push_array_with(dims, |p| p.extend(std::iter::repeat_n(a[0], count)))))
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hw_repr::datum::ArrayDimension;
 use hw_repr::text as format;
-use hw_repr::{Datum, ScalarType};
+use hw_repr::{ArrayRef, Datum, ScalarType};
 
 use super::{elements, make_plain};
 use crate::func::{EvalCx, Registry};
@@ -15,6 +15,12 @@ use crate::functions::{EvalResult, fail, ok, text};
 fn dimension(a: &[Datum<'_>]) -> Option<ArrayDimension> {
     let at = usize::try_from(a[1].unwrap_int32()).ok()?.checked_sub(1)?;
     a[0].unwrap_array().dims().nth(at)
+}
+
+/// The elements of an array of one dimension with their subscripts.
+fn positions<'a>(array: ArrayRef<'a>) -> impl Iterator<Item = (i32, Datum<'a>)> {
+    let lower = array.dims().next().map_or(1, |d| d.lower_bound);
+    (0..).zip(array.elements().iter()).map(move |(i, d)| (lower.wrapping_add(i), d))
 }
 
 fn contains(x: Datum<'_>, y: Datum<'_>) -> bool {
@@ -67,8 +73,8 @@ pub(super) fn register(r: &mut Registry) {
                 Some(_) => return fail("22004", "initial position must not be null"),
                 None => lower,
             };
-            let mut positions = (lower..).zip(array.elements().iter());
-            Ok(positions.find(|(i, d)| *i >= from && *d == a[1]).map(|(i, _)| i).into())
+            let mut positions = positions(array).filter(|(i, _)| *i >= from);
+            Ok(positions.find(|(_, d)| *d == a[1]).map(|(i, _)| i).into())
         }));
     }
     r.add(f("array_positions(AnyCompatibleArray, AnyCompatible) -> int4[] lax", |_, arena, a| {
@@ -76,8 +82,7 @@ pub(super) fn register(r: &mut Registry) {
         if array.ndims() > 1 {
             return fail("0A000", "searching for elements in multidimensional arrays is not supported");
         }
-        let lower = array.dims().next().map_or(1, |d| d.lower_bound);
-        let found = (lower..).zip(array.elements().iter()).filter(|(_, d)| *d == a[1]);
+        let found = positions(array).filter(|(_, d)| *d == a[1]);
         let found: Vec<_> = found.map(|(i, _)| Datum::Int32(i)).collect();
         Ok(make_plain(arena, &found))
     }));

@@ -4,7 +4,7 @@ use hw_repr::{RowArena, ScalarType};
 
 use crate::func::Registry;
 use crate::functions::signature::cast;
-use crate::functions::{EvalResult, fail, ok, text};
+use crate::functions::{EvalResult, check_size, fail, ok, text};
 
 /// Casts that keep the text as it is.
 const RELABEL: &[&str] = &[
@@ -96,6 +96,7 @@ fn limit<'a>(s: &'a str, max: Option<usize>, explicit: bool, typ: &str) -> EvalR
 }
 
 fn pad<'a>(s: &'a str, n: usize, explicit: bool, arena: &'a RowArena) -> EvalResult<'a> {
+    check_size(n)?;
     let cut = limit(s, Some(n), explicit, "character")?.unwrap_str();
     let missing = n - cut.chars().count();
     if missing == 0 {

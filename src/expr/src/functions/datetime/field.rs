@@ -79,14 +79,26 @@ pub(super) fn register(r: &mut Registry) {
 
 fn register_trunc(r: &mut Registry) {
     r.add(f("date_trunc(text, timestamp) -> timestamp", |_, _, a| {
-        Ok(Datum::Timestamp(trunc_timestamp(field(a[0], TIMESTAMP)?, a[1].unwrap_timestamp())?))
+        let t = a[1].unwrap_timestamp();
+        if !t.is_finite() {
+            return Ok(a[1]);
+        }
+        Ok(Datum::Timestamp(trunc_timestamp(field(a[0], TIMESTAMP)?, t)?))
     }));
     zoned!(r, f, "date_trunc(text, timestamptz) -> timestamptz stable", |tz, _cx, _arena, a| {
-        Ok(Datum::TimestampTz(trunc_timestamptz(field(a[0], TIMESTAMPTZ)?, a[1].unwrap_timestamptz(), tz)?))
+        let t = a[1].unwrap_timestamptz();
+        if !t.is_finite() {
+            return Ok(a[1]);
+        }
+        Ok(Datum::TimestampTz(trunc_timestamptz(field(a[0], TIMESTAMPTZ)?, t, tz)?))
     });
     r.add(f("date_trunc(text, timestamptz, text) -> timestamptz", |_, _, a| {
+        let t = a[1].unwrap_timestamptz();
+        if !t.is_finite() {
+            return Ok(a[1]);
+        }
         let tz = TimeZone::parse(a[2].unwrap_str())?;
-        Ok(Datum::TimestampTz(trunc_timestamptz(field(a[0], TIMESTAMPTZ)?, a[1].unwrap_timestamptz(), &tz)?))
+        Ok(Datum::TimestampTz(trunc_timestamptz(field(a[0], TIMESTAMPTZ)?, t, &tz)?))
     }));
     r.add(f("date_trunc(text, interval) -> interval", |_, _, a| {
         ok(trunc_interval(field(a[0], "interval")?, &a[1].unwrap_interval())?)
@@ -120,18 +132,28 @@ fn bin(stride: &Interval, t: CivilTimestamp, origin: CivilTimestamp) -> Result<C
     Ok(CivilTimestamp(binned).checked_add_us(0)?)
 }
 
+/// `AT TIME ZONE`, whose zone is only looked at where it matters. Infinities stay.
 fn register_zones(r: &mut Registry) {
-    r.add(f("timezone(text, timestamp) -> timestamptz", |_, _, a| {
-        Ok(Datum::TimestampTz(TimeZone::parse(a[0].unwrap_str())?.to_utc(a[1].unwrap_timestamp())?))
-    }));
-    r.add(f("timezone(text, timestamptz) -> timestamp", |_, _, a| {
-        Ok(Datum::Timestamp(TimeZone::parse(a[0].unwrap_str())?.to_local(a[1].unwrap_timestamptz())?))
-    }));
-    r.add(f("timezone(interval, timestamp) -> timestamptz", |_, _, a| {
-        Ok(Datum::TimestampTz(interval_zone(a[0])?.to_utc(a[1].unwrap_timestamp())?))
-    }));
+    fn to_utc<'a>(local: Datum<'a>, zone: impl FnOnce() -> Result<TimeZone, EvalError>) -> EvalResult<'a> {
+        match local.unwrap_timestamp() {
+            t if t.is_finite() => Ok(Datum::TimestampTz(zone()?.to_utc(t)?)),
+            t => Ok(Datum::TimestampTz(t)),
+        }
+    }
+    fn to_local<'a>(utc: Datum<'a>, zone: impl FnOnce() -> Result<TimeZone, EvalError>) -> EvalResult<'a> {
+        match utc.unwrap_timestamptz() {
+            t if t.is_finite() => Ok(Datum::Timestamp(zone()?.to_local(t)?)),
+            t => Ok(Datum::Timestamp(t)),
+        }
+    }
+    fn named(d: Datum<'_>) -> Result<TimeZone, EvalError> {
+        Ok(TimeZone::parse(d.unwrap_str())?)
+    }
+    r.add(f("timezone(text, timestamp) -> timestamptz", |_, _, a| to_utc(a[1], || named(a[0]))));
+    r.add(f("timezone(text, timestamptz) -> timestamp", |_, _, a| to_local(a[1], || named(a[0]))));
+    r.add(f("timezone(interval, timestamp) -> timestamptz", |_, _, a| to_utc(a[1], || interval_zone(a[0]))));
     r.add(f("timezone(interval, timestamptz) -> timestamp", |_, _, a| {
-        Ok(Datum::Timestamp(interval_zone(a[0])?.to_local(a[1].unwrap_timestamptz())?))
+        to_local(a[1], || interval_zone(a[0]))
     }));
 }
 

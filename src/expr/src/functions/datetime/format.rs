@@ -5,6 +5,7 @@ use hw_repr::adt::calendar::{days_from_ymd, iso_week, weekday_from_monday};
 use hw_repr::adt::{CivilTimestamp, Date, Interval, TimeZone};
 
 use super::template::{DAYS, MONTHS, Node, ROMAN_MONTHS, ordinal_suffix, parse};
+use crate::error::EvalError;
 use crate::func::Registry;
 use crate::functions::signature::f;
 use crate::functions::{text, zoned};
@@ -175,6 +176,9 @@ impl Parts {
         for node in parse(template) {
             match node {
                 Node::Separator(c) | Node::Literal(c) => out.push(c),
+                Node::Exact => {}
+                // An interval without months is in no quarter.
+                Node::Field { name: "Q", .. } if self.days.is_none() && self.month == 0 => {}
                 Node::Field { name: "Y,YYY", ordinal, .. } => {
                     let y = self.shown_year();
                     out.push_str(&format!("{},{:03}", y / 1000, y % 1000));
@@ -194,6 +198,21 @@ impl Parts {
         }
         out
     }
+}
+
+/// Refuses fields that only a date has.
+fn check_for_interval(template: &str) -> Result<(), EvalError> {
+    const CALENDAR: [&str; 13] =
+        ["TZ", "TZH", "TZM", "OF", "BC", "AD", "B.C.", "A.D.", "MONTH", "MON", "DAY", "DY", "D"];
+    let calendar = |name: &str| {
+        let upper = name.to_ascii_uppercase();
+        upper == "ID" || CALENDAR.contains(&upper.as_str())
+    };
+    if parse(template).iter().any(|n| matches!(n, Node::Field { name, .. } if calendar(name))) {
+        let e = EvalError::new("22007", "invalid format specification for an interval value");
+        return Err(e.with_hint("Intervals are not tied to specific calendar dates."));
+    }
+    Ok(())
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -216,10 +235,11 @@ pub(super) fn register(r: &mut Registry) {
         let zone = (tz.offset_at_utc(t), abbreviation);
         text(arena, timestamp_parts(tz.to_local(t)?, Some(zone)).write(a[1].unwrap_str()))
     });
-    r.add(f("to_char(interval, text) -> text nullable total", |_, arena, a| {
+    r.add(f("to_char(interval, text) -> text nullable", |_, arena, a| {
         if a[1].unwrap_str().is_empty() {
             return Ok(Datum::Null);
         }
+        check_for_interval(a[1].unwrap_str())?;
         text(arena, interval_parts(&a[0].unwrap_interval()).write(a[1].unwrap_str()))
     }));
 }

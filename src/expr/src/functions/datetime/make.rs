@@ -6,12 +6,16 @@ use hw_repr::adt::{CivilTimestamp, Date, Interval, Time, TimeZone};
 use crate::error::EvalError;
 use crate::func::Registry;
 use crate::functions::signature::f;
-use crate::functions::{fail, ok, zoned};
+use crate::functions::{fail, ok, text, zoned};
 
 fn date(year: i32, month: i32, day: i32) -> Result<Date, EvalError> {
     // A negative year is BC; there is no year 0.
     let astronomical = if year < 0 { year + 1 } else { year };
     let parts = (u32::try_from(month).ok(), u32::try_from(day).ok());
+    let too_far = !(-4714..=5_874_897).contains(&astronomical);
+    if too_far && let (Some(m @ 1..=12), Some(d @ 1..=28)) = parts {
+        return Err(EvalError::new("22008", format!("date out of range: {year}-{m:02}-{d:02}")));
+    }
     match parts {
         (Some(m), Some(d)) if year != 0 => Date::from_ymd(astronomical, m, d),
         _ => None,
@@ -76,6 +80,13 @@ pub(super) fn register(r: &mut Registry) {
     ] {
         r.add(f(s, |_, _, a| interval(a)));
     }
+    r.add(f("clock_timestamp() -> timestamptz volatile", |_, _, _| {
+        let now = CivilTimestamp::from_unix_us(chrono::Utc::now().timestamp_micros());
+        now.map(Datum::TimestampTz).ok_or_else(|| EvalError::new("22008", "timestamp out of range"))
+    }));
+    r.add(f("timeofday() -> text volatile", |_, arena, _| {
+        text(arena, chrono::Utc::now().format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string())
+    }));
     r.add(f("to_timestamp(float8) -> timestamptz", |_, _, a| {
         let seconds = a[0].unwrap_float64().0;
         Ok(Datum::TimestampTz(match seconds {

@@ -9,6 +9,8 @@ pub(super) enum Node {
     Separator(char),
     /// Text that stands for itself.
     Literal(char),
+    /// `FX`: from here on the text must follow the template exactly.
+    Exact,
 }
 
 /// Patterns; of several that fit the longest counts. Names that differ by case only are all listed.
@@ -59,6 +61,16 @@ fn case_matters(name: &str) -> bool {
     )
 }
 
+/// Whether a field is made of digits.
+pub(super) fn is_number(name: &str) -> bool {
+    const NUMBERS: &[&str] = &[
+        "CC", "D", "DD", "DDD", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "HH", "HH12", "HH24", "I", "ID",
+        "IDDD", "IW", "IY", "IYY", "IYYY", "J", "MI", "MM", "MS", "Q", "SS", "SSSS", "SSSSS", "TZM", "US",
+        "W", "WW", "Y", "Y,YYY", "YY", "YYY", "YYYY",
+    ];
+    NUMBERS.contains(&name)
+}
+
 fn field(rest: &str) -> Option<&'static str> {
     let fits = |f: &&'static str| {
         let Some(head) = rest.get(..f.len()) else { return false };
@@ -84,6 +96,7 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
             continue;
         }
         if let Some(after) = rest.strip_prefix("FX").or_else(|| rest.strip_prefix("fx")) {
+            out.push(Node::Exact);
             rest = after;
             continue;
         }
@@ -123,7 +136,7 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
                 rest = &rest[end..];
             }
             '\\' if rest.starts_with('"') => {
-                out.push(Node::Literal('"'));
+                out.push(Node::Separator('"'));
                 rest = &rest[1..];
             }
             c if c.is_ascii_punctuation() || c.is_whitespace() => out.push(Node::Separator(c)),

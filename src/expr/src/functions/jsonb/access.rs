@@ -4,9 +4,9 @@ use hw_repr::adt::jsonb::write_pretty;
 use hw_repr::{Datum, DatumList, RowArena};
 
 use super::{as_text, path, position};
-use crate::func::Registry;
+use crate::func::{EvalCx, Registry};
 use crate::functions::signature::{f, op};
-use crate::functions::{fail, ok, text};
+use crate::functions::{EvalResult, fail, ok, text};
 
 fn element<'a>(list: DatumList<'a>, index: i64) -> Option<Datum<'a>> {
     position(index, list.iter().count()).and_then(|at| list.iter().nth(at))
@@ -51,12 +51,20 @@ fn exists(d: Datum<'_>, key: &str) -> bool {
 }
 
 pub(super) fn register(r: &mut Registry) {
-    r.add(op("jsonb -> text -> jsonb nullable total", |_, _, a| {
-        Ok(field(a[0], a[1].unwrap_str()).unwrap_or(Datum::Null))
-    }));
-    r.add(op("jsonb ->> text -> text nullable total", |_, arena, a| {
-        Ok(textual(field(a[0], a[1].unwrap_str()), arena))
-    }));
+    for def in [
+        op("jsonb -> text -> jsonb nullable total", by_name),
+        f("jsonb_object_field(jsonb, text) -> jsonb nullable total", by_name),
+        op("jsonb ->> text -> text nullable total", by_name_as_text),
+        f("jsonb_object_field_text(jsonb, text) -> text nullable total", by_name_as_text),
+        f("jsonb_array_element(jsonb, int4) -> jsonb nullable total", |_, _, a| {
+            Ok(indexed(a[0], a[1]).unwrap_or(Datum::Null))
+        }),
+        f("jsonb_array_element_text(jsonb, int4) -> text nullable total", |_, arena, a| {
+            Ok(textual(indexed(a[0], a[1]), arena))
+        }),
+    ] {
+        r.add(def);
+    }
     for s in ["jsonb -> int4 -> jsonb nullable total", "jsonb -> int8 -> jsonb nullable total"] {
         r.add(op(s, |_, _, a| Ok(indexed(a[0], a[1]).unwrap_or(Datum::Null))));
     }
@@ -69,42 +77,80 @@ pub(super) fn register(r: &mut Registry) {
     r.add(op("jsonb #>> text[] -> text nullable total", |_, arena, a| {
         Ok(textual(path(a[1]).and_then(|p| at_path(a[0], &p)), arena))
     }));
-    r.add(f("jsonb_extract_path(jsonb, text...) -> jsonb nullable total", |_, _, a| {
-        let path: Vec<&str> = a[1..].iter().map(Datum::unwrap_str).collect();
-        Ok(at_path(a[0], &path).unwrap_or(Datum::Null))
-    }));
-    r.add(f("jsonb_extract_path_text(jsonb, text...) -> text nullable total", |_, arena, a| {
-        let path: Vec<&str> = a[1..].iter().map(Datum::unwrap_str).collect();
-        Ok(textual(at_path(a[0], &path), arena))
-    }));
-    r.add(op("jsonb @> jsonb -> bool total", |_, _, a| ok(contains(a[0], a[1], true))));
-    r.add(op("jsonb <@ jsonb -> bool total", |_, _, a| ok(contains(a[1], a[0], true))));
-    r.add(op("jsonb ? text -> bool total", |_, _, a| ok(exists(a[0], a[1].unwrap_str()))));
-    r.add(op("jsonb ?| text[] -> bool total", |_, _, a| {
-        ok(a[1]
-            .unwrap_array()
-            .elements()
-            .iter()
-            .any(|k| if let Datum::String(k) = k { exists(a[0], k) } else { false }))
-    }));
-    r.add(op("jsonb ?& text[] -> bool total", |_, _, a| {
-        ok(a[1]
-            .unwrap_array()
-            .elements()
-            .iter()
-            .all(|k| if let Datum::String(k) = k { exists(a[0], k) } else { true }))
-    }));
-    r.add(f("jsonb_typeof(jsonb) -> text total", |_, _, a| ok(kind(a[0]))));
-    r.add(f("jsonb_array_length(jsonb) -> int4", |_, _, a| match a[0] {
-        Datum::List(l) => ok(l.iter().count() as i32),
-        Datum::Map(_) => fail("22023", "cannot get array length of a non-array"),
-        _ => fail("22023", "cannot get array length of a scalar"),
-    }));
+    for s in [
+        "jsonb_extract_path(jsonb, text...) -> jsonb nullable total",
+        "json_extract_path(jsonb, text...) -> jsonb nullable total",
+    ] {
+        r.add(f(s, |_, _, a| {
+            let path: Vec<&str> = a[1..].iter().map(Datum::unwrap_str).collect();
+            Ok(at_path(a[0], &path).unwrap_or(Datum::Null))
+        }));
+    }
+    for s in [
+        "jsonb_extract_path_text(jsonb, text...) -> text nullable total",
+        "json_extract_path_text(jsonb, text...) -> text nullable total",
+    ] {
+        r.add(f(s, |_, arena, a| {
+            let path: Vec<&str> = a[1..].iter().map(Datum::unwrap_str).collect();
+            Ok(textual(at_path(a[0], &path), arena))
+        }));
+    }
+    register_tests(r);
+    for s in ["jsonb_typeof(jsonb) -> text total", "json_typeof(jsonb) -> text total"] {
+        r.add(f(s, |_, _, a| ok(kind(a[0]))));
+    }
+    for s in ["jsonb_array_length(jsonb) -> int4", "json_array_length(jsonb) -> int4"] {
+        r.add(f(s, |_, _, a| match a[0] {
+            Datum::List(l) => ok(l.iter().count() as i32),
+            Datum::Map(_) => fail("22023", "cannot get array length of a non-array"),
+            _ => fail("22023", "cannot get array length of a scalar"),
+        }));
+    }
     r.add(f("jsonb_pretty(jsonb) -> text total", |_, arena, a| {
         let mut out = String::new();
         write_pretty(a[0], &mut out);
         text(arena, out)
     }));
+}
+
+fn by_name<'a>(_: &EvalCx<'_>, _: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    Ok(field(a[0], a[1].unwrap_str()).unwrap_or(Datum::Null))
+}
+
+fn by_name_as_text<'a>(_: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    Ok(textual(field(a[0], a[1].unwrap_str()), arena))
+}
+
+/// Containment and existence, as operators and as the functions behind them.
+macro_rules! tests {
+    ($r:ident: $($operator:literal $function:literal |$x:ident, $y:ident| $test:expr;)+) => {
+        $(
+            $r.add(op(concat!($operator, " -> bool total"), |_, _, a| {
+                let ($x, $y) = (a[0], a[1]);
+                ok($test)
+            }));
+            $r.add(f(concat!($function, " -> bool total"), |_, _, a| {
+                let ($x, $y) = (a[0], a[1]);
+                ok($test)
+            }));
+        )+
+    };
+}
+
+fn register_tests(r: &mut Registry) {
+    tests! { r:
+        "jsonb @> jsonb" "jsonb_contains(jsonb, jsonb)" |x, y| contains(x, y, true);
+        "jsonb <@ jsonb" "jsonb_contained(jsonb, jsonb)" |x, y| contains(y, x, true);
+        "jsonb ? text" "jsonb_exists(jsonb, text)" |x, y| exists(x, y.unwrap_str());
+        "jsonb ?| text[]" "jsonb_exists_any(jsonb, text[])" |x, y| keys(y).into_iter().any(|k| exists(x, k));
+        "jsonb ?& text[]" "jsonb_exists_all(jsonb, text[])" |x, y| keys(y).into_iter().all(|k| exists(x, k));
+    }
+}
+
+/// The keys of an array, without NULLs.
+fn keys<'a>(d: Datum<'a>) -> Vec<&'a str> {
+    let keys = d.unwrap_array().elements().iter();
+    keys.filter_map(|k| if let Datum::String(k) = k { Some(k) } else { None }).collect()
 }
 
 fn indexed<'a>(d: Datum<'a>, index: Datum<'_>) -> Option<Datum<'a>> {

@@ -1,13 +1,13 @@
 //! Functions that make `jsonb`.
 
-use hw_repr::{Datum, ScalarType};
+use hw_repr::{Datum, RowArena, ScalarType};
 
 use super::convert::{ObjectBuilder, pack_json};
 use crate::error::EvalError;
 use crate::func::Registry;
 use crate::functions::signature::f;
 use crate::functions::string::write_value;
-use crate::functions::{fail, invalid_parameter};
+use crate::functions::{EvalResult, fail, invalid_parameter};
 
 pub(super) fn register(r: &mut Registry) {
     for s in [
@@ -54,33 +54,42 @@ pub(super) fn register(r: &mut Registry) {
             Ok(arena.make_datum(|p| object.pack(p)))
         }));
     }
-    r.add(f("jsonb_object(text[]) -> jsonb", |_, arena, a| {
-        let array = a[0].unwrap_array();
-        let dims: Vec<_> = array.dims().map(|d| d.length).collect();
-        match dims[..] {
-            [] => {}
-            [n] if n % 2 == 0 => {}
-            [_] => return fail("2202E", "array must have even number of elements"),
-            [_, 2] => {}
-            [_, _] => return fail("2202E", "array must have two columns"),
-            _ => return fail("2202E", "wrong number of array subscripts"),
-        }
-        let elements: Vec<Datum<'_>> = array.elements().iter().collect();
-        let pairs = elements.chunks(2).map(|c| (c[0], c[1]));
-        let object = object_of(pairs)?;
-        Ok(arena.make_datum(|p| object.pack(p)))
-    }));
-    r.add(f("jsonb_object(text[], text[]) -> jsonb", |_, arena, a| {
-        let (keys, values) = (a[0].unwrap_array(), a[1].unwrap_array());
-        if keys.ndims() > 1 || values.ndims() > 1 {
-            return fail("2202E", "wrong number of array subscripts");
-        }
-        if keys.elements().iter().count() != values.elements().iter().count() {
-            return fail("2202E", "mismatched array dimensions");
-        }
-        let object = object_of(keys.elements().iter().zip(values.elements().iter()))?;
-        Ok(arena.make_datum(|p| object.pack(p)))
-    }));
+    for s in ["jsonb_object(text[]) -> jsonb", "json_object(text[]) -> jsonb"] {
+        r.add(f(s, |_, arena, a| object_of_one(arena, a[0])));
+    }
+    for s in ["jsonb_object(text[], text[]) -> jsonb", "json_object(text[], text[]) -> jsonb"] {
+        r.add(f(s, |_, arena, a| object_of_two(arena, a[0], a[1])));
+    }
+}
+
+/// Keys and values in turn, or in two columns.
+fn object_of_one<'a>(arena: &'a RowArena, d: Datum<'a>) -> EvalResult<'a> {
+    let array = d.unwrap_array();
+    let dims: Vec<_> = array.dims().map(|d| d.length).collect();
+    match dims[..] {
+        [] => {}
+        [n] if n % 2 == 0 => {}
+        [_] => return fail("2202E", "array must have even number of elements"),
+        [_, 2] => {}
+        [_, _] => return fail("2202E", "array must have two columns"),
+        _ => return fail("2202E", "wrong number of array subscripts"),
+    }
+    let elements: Vec<Datum<'_>> = array.elements().iter().collect();
+    let pairs = elements.chunks_exact(2).map(|c| (c[0], c[1]));
+    let object = object_of(pairs)?;
+    Ok(arena.make_datum(|p| object.pack(p)))
+}
+
+fn object_of_two<'a>(arena: &'a RowArena, keys: Datum<'a>, values: Datum<'a>) -> EvalResult<'a> {
+    let (keys, values) = (keys.unwrap_array(), values.unwrap_array());
+    if keys.ndims() > 1 || keys.ndims() != values.ndims() {
+        return fail("2202E", "wrong number of array subscripts");
+    }
+    if keys.elements().iter().count() != values.elements().iter().count() {
+        return fail("2202E", "mismatched array dimensions");
+    }
+    let object = object_of(keys.elements().iter().zip(values.elements().iter()))?;
+    Ok(arena.make_datum(|p| object.pack(p)))
 }
 
 fn object_of<'d>(pairs: impl Iterator<Item = (Datum<'d>, Datum<'d>)>) -> Result<ObjectBuilder, EvalError> {

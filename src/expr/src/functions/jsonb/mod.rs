@@ -4,6 +4,7 @@ mod access;
 mod build;
 pub(crate) mod convert;
 mod modify;
+mod populate;
 
 use hw_repr::{Datum, RowArena, ScalarType, text};
 
@@ -13,6 +14,7 @@ pub(super) fn register(r: &mut Registry) {
     access::register(r);
     build::register(r);
     modify::register(r);
+    populate::register(r);
 }
 
 /// A JSON value as text, as `->>` gives it: strings bare, null as NULL.

@@ -166,6 +166,45 @@ fn changed<'a>(
     }
 }
 
+/// `jsonb_set` that says what a NULL as new value means.
+fn set_lax<'a>(arena: &'a hw_repr::RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    let create = match a.get(3) {
+        None => true,
+        Some(Datum::Bool(b)) => *b,
+        Some(_) => return Ok(Datum::Null),
+    };
+    if a[0].is_null() || a[1].is_null() {
+        return Ok(Datum::Null);
+    }
+    let treatment = match a.get(4) {
+        None => "use_json_null",
+        Some(Datum::String(s)) => s,
+        Some(_) => {
+            return fail(
+                "22023",
+                "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"",
+            );
+        }
+    };
+    let set = |value| changed(arena, a[0], a[1], Change::Set { value, create }, "set path in");
+    match (a[2], treatment) {
+        (Datum::Null, "raise_exception") => {
+            let e = EvalError::new("22004", "JSON value must not be null");
+            Err(e
+                .with_detail("Exception was raised because null_value_treatment is \"raise_exception\".")
+                .with_hint("To avoid, either change the null_value_treatment argument or ensure that an SQL NULL is not passed."))
+        }
+        (Datum::Null, "use_json_null") => set(Datum::JsonNull),
+        (Datum::Null, "delete_key") => changed(arena, a[0], a[1], Change::Delete, "delete path in"),
+        (Datum::Null, "return_target") => Ok(a[0]),
+        (Datum::Null, _) => fail(
+            "22023",
+            "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"",
+        ),
+        (value, _) => set(value),
+    }
+}
+
 fn strip_nulls(d: Datum<'_>, p: &mut RowPacker<'_>) {
     match d {
         Datum::Map(m) => p.push_map_with(|p| {
@@ -181,8 +220,12 @@ fn strip_nulls(d: Datum<'_>, p: &mut RowPacker<'_>) {
 
 pub(super) fn register(r: &mut Registry) {
     r.add(op("jsonb || jsonb -> jsonb total", |_, arena, a| concat(arena, a[0], a[1])));
+    r.add(f("jsonb_concat(jsonb, jsonb) -> jsonb total", |_, arena, a| concat(arena, a[0], a[1])));
     r.add(op("jsonb - text -> jsonb", |_, arena, a| delete_keys(arena, a[0], &[a[1].unwrap_str()])));
     r.add(op("jsonb - text[] -> jsonb", |_, arena, a| {
+        if a[1].unwrap_array().ndims() > 1 {
+            return fail("2202E", "wrong number of array subscripts");
+        }
         let keys = a[1].unwrap_array().elements();
         let keys: Vec<&str> =
             keys.iter().filter_map(|k| if let Datum::String(s) = k { Some(s) } else { None }).collect();
@@ -210,6 +253,13 @@ pub(super) fn register(r: &mut Registry) {
             changed(arena, a[0], a[1], Change::Set { value: a[2], create }, "set path in")
         }));
     }
+    for s in [
+        "jsonb_set_lax(jsonb, text[], jsonb) -> jsonb lax",
+        "jsonb_set_lax(jsonb, text[], jsonb, bool) -> jsonb lax",
+        "jsonb_set_lax(jsonb, text[], jsonb, bool, text) -> jsonb lax",
+    ] {
+        r.add(f(s, |_, arena, a| set_lax(arena, a)));
+    }
     for s in
         ["jsonb_insert(jsonb, text[], jsonb) -> jsonb", "jsonb_insert(jsonb, text[], jsonb, bool) -> jsonb"]
     {
@@ -218,7 +268,7 @@ pub(super) fn register(r: &mut Registry) {
             changed(arena, a[0], a[1], Change::Insert { value: a[2], after }, "set path in")
         }));
     }
-    r.add(f("jsonb_strip_nulls(jsonb) -> jsonb total", |_, arena, a| {
-        Ok(arena.make_datum(|p| strip_nulls(a[0], p)))
-    }));
+    for s in ["jsonb_strip_nulls(jsonb) -> jsonb total", "json_strip_nulls(jsonb) -> jsonb total"] {
+        r.add(f(s, |_, arena, a| Ok(arena.make_datum(|p| strip_nulls(a[0], p)))));
+    }
 }

@@ -37,43 +37,84 @@ macro_rules! finite {
     };
 }
 
-/// The exact values of trigonometric functions of degrees.
+/// Degrees to radians.
+const RADIAN: f64 = 0.017_453_292_519_943_295;
+
+/// The sine of 0 to 30 degrees, exact at its end; scaled as PostgreSQL does, so that the digits agree.
+fn sine_to_30(x: f64) -> f64 {
+    (x * RADIAN).sin() / (30.0 * RADIAN).sin() / 2.0
+}
+
+/// The cosine of 0 to 60 degrees, exact at its end.
+fn cosine_to_60(x: f64) -> f64 {
+    1.0 - (1.0 - (x * RADIAN).cos()) / (1.0 - (60.0 * RADIAN).cos()) / 2.0
+}
+
+/// The sine of 0 to 90 degrees.
+fn sine_to_90(x: f64) -> f64 {
+    if x <= 30.0 { sine_to_30(x) } else { cosine_to_60(90.0 - x) }
+}
+
+/// The cosine of 0 to 90 degrees.
+fn cosine_to_90(x: f64) -> f64 {
+    if x <= 60.0 { cosine_to_60(x) } else { sine_to_30(90.0 - x) }
+}
+
 fn sind(x: f64) -> f64 {
     let x = x % 360.0;
     let (x, sign) = if x < 0.0 { (-x, -1.0) } else { (x, 1.0) };
     let (x, sign) = if x > 180.0 { (360.0 - x, -sign) } else { (x, sign) };
-    let x = if x > 90.0 { 180.0 - x } else { x };
-    sign * match x {
-        0.0 => 0.0,
-        30.0 => 0.5,
-        90.0 => 1.0,
-        v => v.to_radians().sin(),
-    }
+    sign * sine_to_90(if x > 90.0 { 180.0 - x } else { x })
 }
 
 fn cosd(x: f64) -> f64 {
     let x = (x % 360.0).abs();
     let x = if x > 180.0 { 360.0 - x } else { x };
     let (x, sign) = if x > 90.0 { (180.0 - x, -1.0) } else { (x, 1.0) };
-    sign * match x {
-        0.0 => 1.0,
-        60.0 => 0.5,
-        90.0 => 0.0,
-        v => v.to_radians().cos(),
-    }
+    sign * cosine_to_90(x)
+}
+
+/// The angle between 0 and 90 degrees of the same tangent, and the sign.
+fn reduced(x: f64) -> (f64, f64) {
+    let x = x % 360.0;
+    let (x, sign) = if x < 0.0 { (-x, -1.0) } else { (x, 1.0) };
+    let (x, sign) = if x > 180.0 { (360.0 - x, -sign) } else { (x, sign) };
+    if x > 90.0 { (180.0 - x, -sign) } else { (x, sign) }
 }
 
 fn tand(x: f64) -> f64 {
-    let (s, c) = (sind(x), cosd(x));
-    let v = if s.abs() == c.abs() && c != 0.0 { (s / c).signum() } else { s / c };
-    if (x % 45.0) == 0.0 && (x % 90.0) != 0.0 { if s * c > 0.0 { 1.0 } else { -1.0 } } else { v }
+    let (x, sign) = reduced(x);
+    let at_45 = sine_to_90(45.0) / cosine_to_90(45.0);
+    sign * (sine_to_90(x) / cosine_to_90(x) / at_45)
 }
 
-/// Degrees, exact where the angle is.
+fn cotd(x: f64) -> f64 {
+    let (x, sign) = reduced(x);
+    let at_45 = cosine_to_90(45.0) / sine_to_90(45.0);
+    sign * (cosine_to_90(x) / sine_to_90(x) / at_45)
+}
+
+/// The arc sine of 0 to 1 in degrees.
+fn arc_sine(x: f64) -> f64 {
+    if x <= 0.5 { x.asin() / 0.5f64.asin() * 30.0 } else { 90.0 - x.acos() / 0.5f64.acos() * 60.0 }
+}
+
+/// The arc cosine of 0 to 1 in degrees.
+fn arc_cosine(x: f64) -> f64 {
+    if x <= 0.5 { 90.0 - x.asin() / 0.5f64.asin() * 30.0 } else { x.acos() / 0.5f64.acos() * 60.0 }
+}
+
+fn asind(x: f64) -> f64 {
+    if x >= 0.0 { arc_sine(x) } else { -arc_sine(-x) }
+}
+
+fn acosd(x: f64) -> f64 {
+    if x >= 0.0 { arc_cosine(x) } else { 90.0 + arc_sine(-x) }
+}
+
+/// Degrees of an arc tangent, exact at 45.
 fn degrees(radians: f64) -> f64 {
-    let d = radians.to_degrees();
-    let near = d.round();
-    if (d - near).abs() < 1e-13 * near.abs().max(1.0) { near } else { d }
+    radians / 1f64.atan() * 45.0
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -102,7 +143,7 @@ pub(super) fn register(r: &mut Registry) {
         "sind(float8) -> float8" sind;
         "cosd(float8) -> float8" cosd;
         "tand(float8) -> float8" tand;
-        "cotd(float8) -> float8" |x| 1.0 / tand(x);
+        "cotd(float8) -> float8" cotd;
     }
     r.add(op("|/ float8 -> float8", |_, _, a| sqrt(a[0].unwrap_float64().0)));
     r.add(op("||/ float8 -> float8 total", |_, _, a| ok(a[0].unwrap_float64().0.cbrt())));
@@ -142,8 +183,8 @@ fn register_inverse(r: &mut Registry) {
     }
     r.add(f("asin(float8) -> float8", |_, _, a| unit(a[0].unwrap_float64().0, f64::asin)));
     r.add(f("acos(float8) -> float8", |_, _, a| unit(a[0].unwrap_float64().0, f64::acos)));
-    r.add(f("asind(float8) -> float8", |_, _, a| unit(a[0].unwrap_float64().0, |x| degrees(x.asin()))));
-    r.add(f("acosd(float8) -> float8", |_, _, a| unit(a[0].unwrap_float64().0, |x| degrees(x.acos()))));
+    r.add(f("asind(float8) -> float8", |_, _, a| unit(a[0].unwrap_float64().0, asind)));
+    r.add(f("acosd(float8) -> float8", |_, _, a| unit(a[0].unwrap_float64().0, acosd)));
     r.add(f("atanh(float8) -> float8", |_, _, a| unit(a[0].unwrap_float64().0, f64::atanh)));
     r.add(f("acosh(float8) -> float8", |_, _, a| match a[0].unwrap_float64().0 {
         x if x < 1.0 => domain(),

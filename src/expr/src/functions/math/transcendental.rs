@@ -189,6 +189,9 @@ fn special_power<'a>(x: &Numeric, y: &Numeric) -> EvalResult<'a> {
     if x.0.is_nan() || y.0.is_nan() {
         return ok(numeric::nan());
     }
+    if x.0.is_zero() && y.0.is_negative() {
+        return fail("2201F", "zero raised to a negative power is undefined");
+    }
     let v = numeric::to_f64(x).powf(numeric::to_f64(y));
     match () {
         () if v.is_nan() => ok(numeric::nan()),

@@ -7,7 +7,7 @@ use super::slice_chars;
 use crate::error::EvalError;
 use crate::func::{EvalCx, Registry};
 use crate::functions::signature::{f, op};
-use crate::functions::{EvalResult, fail, ok, text};
+use crate::functions::{EvalResult, check_size, ok, text};
 
 /// The text of a value, appended; NULL appends nothing.
 pub(crate) fn write_value(d: Datum<'_>, typ: &ScalarType, out: &mut String) {
@@ -53,11 +53,20 @@ fn in_set(set: &str) -> impl Fn(char) -> bool + '_ {
     move |c| set.contains(c)
 }
 
-fn bytes_slice(b: &[u8], start: i64, len: Option<i64>) -> &[u8] {
+/// As [`slice_chars`], of bytes.
+pub(super) fn bytes_slice(b: &[u8], start: i64, len: Option<i64>) -> &[u8] {
     let end = len.map_or(i64::MAX, |l| start.saturating_add(l));
     let clamp = |p: i64| usize::try_from(p.max(1) - 1).unwrap_or(usize::MAX).min(b.len());
     let (from, to) = (clamp(start), clamp(end));
     &b[from..to.max(from)]
+}
+
+macro_rules! pattern_order {
+    ($r:ident: $($operator:literal $test:ident;)+) => {
+        $($r.add(op(concat!($operator, " -> bool total"), |_, _, a| {
+            ok(a[0].unwrap_str().cmp(a[1].unwrap_str()).$test())
+        }));)+
+    };
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -90,9 +99,14 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("lower(text) -> text total", |_, arena, a| {
         text(arena, a[0].unwrap_str().chars().map(lower).collect::<String>())
     }));
-    r.add(f("replace(text, text, text) -> text total", |_, arena, a| {
+    r.add(f("replace(text, text, text) -> text", |_, arena, a| {
         let (s, from, to) = (a[0].unwrap_str(), a[1].unwrap_str(), a[2].unwrap_str());
-        if from.is_empty() { Ok(a[0]) } else { text(arena, s.replace(from, to)) }
+        if from.is_empty() {
+            return Ok(a[0]);
+        }
+        let found = s.matches(from).count();
+        check_size(s.len() + found.saturating_mul(to.len()))?;
+        text(arena, s.replace(from, to))
     }));
     for sig in ["position(text, text) -> int4 total", "strpos(text, text) -> int4 total"] {
         r.add(f(sig, |_, _, a| {
@@ -108,7 +122,15 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("starts_with(text, text) -> bool total", |_, _, a| {
         ok(a[0].unwrap_str().starts_with(a[1].unwrap_str()))
     }));
+    // Order of bytes, for indexes of patterns.
+    pattern_order! { r:
+        "text ~<~ text" is_lt; "text ~<=~ text" is_le; "text ~>=~ text" is_ge; "text ~>~ text" is_gt;
+    }
     r.add(op("text ^@ text -> bool total", |_, _, a| ok(a[0].unwrap_str().starts_with(a[1].unwrap_str()))));
+}
+
+fn bits<'a>(bytes: usize) -> EvalResult<'a> {
+    ok(i32::try_from(bytes.saturating_mul(8)).map_err(|_| EvalError::OutOfRange("integer".into()))?)
 }
 
 fn register_length(r: &mut Registry) {
@@ -131,8 +153,8 @@ fn register_length(r: &mut Registry) {
     }
     r.add(f("octet_length(text) -> int4 total", |_, _, a| ok(a[0].unwrap_str().len() as i32)));
     r.add(f("octet_length(bpchar) -> int4 total", |_, _, a| ok(a[0].unwrap_str().len() as i32)));
-    r.add(f("bit_length(text) -> int4 total", |_, _, a| ok(a[0].unwrap_str().len() as i32 * 8)));
-    r.add(f("bit_length(bytea) -> int4 total", |_, _, a| ok(a[0].unwrap_bytes().len() as i32 * 8)));
+    r.add(f("bit_length(text) -> int4", |_, _, a| bits(a[0].unwrap_str().len())));
+    r.add(f("bit_length(bytea) -> int4", |_, _, a| bits(a[0].unwrap_bytes().len())));
 }
 
 fn register_substring(r: &mut Registry) {
@@ -156,6 +178,14 @@ fn register_substring(r: &mut Registry) {
     }
 }
 
+fn trim_bytes<'a>(a: &[Datum<'a>], start: bool, end: bool) -> &'a [u8] {
+    let (b, set) = (a[0].unwrap_bytes(), a[1].unwrap_bytes());
+    let kept = |x: &u8| !set.contains(x);
+    let from = if start { b.iter().position(kept).unwrap_or(b.len()) } else { 0 };
+    let to = if end { b.iter().rposition(kept).map_or(from, |at| at + 1) } else { b.len() };
+    &b[from..to.max(from)]
+}
+
 fn register_trim(r: &mut Registry) {
     r.add(f("btrim(text) -> text total", |_, _, a| ok(a[0].unwrap_str().trim_matches(' '))));
     r.add(f("ltrim(text) -> text total", |_, _, a| ok(a[0].unwrap_str().trim_start_matches(' '))));
@@ -169,14 +199,9 @@ fn register_trim(r: &mut Registry) {
     r.add(f("rtrim(text, text) -> text total", |_, _, a| {
         ok(a[0].unwrap_str().trim_end_matches(in_set(a[1].unwrap_str())))
     }));
-    r.add(f("btrim(bytea, bytea) -> bytea total", |_, _, a| {
-        let (b, set) = (a[0].unwrap_bytes(), a[1].unwrap_bytes());
-        let kept = |x: &u8| !set.contains(x);
-        match (b.iter().position(kept), b.iter().rposition(kept)) {
-            (Some(from), Some(to)) => ok(&b[from..=to]),
-            _ => ok(&b[..0]),
-        }
-    }));
+    r.add(f("btrim(bytea, bytea) -> bytea total", |_, _, a| ok(trim_bytes(a, true, true))));
+    r.add(f("ltrim(bytea, bytea) -> bytea total", |_, _, a| ok(trim_bytes(a, true, false))));
+    r.add(f("rtrim(bytea, bytea) -> bytea total", |_, _, a| ok(trim_bytes(a, false, true))));
     r.add(f("left(text, int4) -> text total", |_, _, a| {
         let s = a[0].unwrap_str();
         let n = i64::from(a[1].unwrap_int32());
@@ -192,9 +217,7 @@ fn register_trim(r: &mut Registry) {
     }));
     r.add(f("repeat(text, int4) -> text", |_, arena, a| {
         let (s, n) = (a[0].unwrap_str(), usize::try_from(a[1].unwrap_int32()).unwrap_or(0));
-        if s.len().saturating_mul(n) >= 1 << 30 {
-            return fail("54000", "requested length too large");
-        }
+        check_size(s.len().saturating_mul(n))?;
         text(arena, s.repeat(n))
     }));
     r.add(f("reverse(text) -> text total", |_, arena, a| {

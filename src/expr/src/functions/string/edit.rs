@@ -5,12 +5,13 @@ use std::fmt::Write;
 use hw_repr::{Datum, RowArena};
 use unicode_normalization::UnicodeNormalization;
 
-use super::basic::{lower, upper};
+use super::basic::{bytes_slice, lower, upper};
+use super::quote::{quote_ident, quote_literal};
 use super::{slice_chars, write_value};
 use crate::error::EvalError;
 use crate::func::{EvalCx, Registry};
 use crate::functions::signature::f;
-use crate::functions::{EvalResult, fail, invalid_parameter, ok, text};
+use crate::functions::{EvalResult, check_size, fail, invalid_parameter, ok, text};
 
 /// The filling that brings a text to a length, repeated as often as needed.
 fn filling(fill: &str, missing: usize) -> String {
@@ -20,9 +21,8 @@ fn filling(fill: &str, missing: usize) -> String {
 fn pad<'a>(arena: &'a RowArena, a: &[Datum<'a>], left: bool) -> EvalResult<'a> {
     let (s, n) = (a[0].unwrap_str(), i64::from(a[1].unwrap_int32()).max(0));
     let fill = a.get(2).map_or(" ", Datum::unwrap_str);
-    if n > 1 << 28 {
-        return fail("54000", "requested length too large");
-    }
+    let widest = fill.chars().map(char::len_utf8).max().unwrap_or(0);
+    check_size((n as usize).saturating_mul(widest))?;
     let len = s.chars().count() as i64;
     if len >= n {
         return ok(slice_chars(s, 1, Some(n)));
@@ -56,171 +56,11 @@ fn initcap(s: &str) -> String {
     out
 }
 
-/// Words that an identifier must be quoted for (reserved or restricted in PostgreSQL).
-const KEYWORDS: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "authorization",
-    "between",
-    "bigint",
-    "binary",
-    "bit",
-    "boolean",
-    "both",
-    "case",
-    "cast",
-    "char",
-    "character",
-    "check",
-    "coalesce",
-    "collate",
-    "collation",
-    "column",
-    "concurrently",
-    "constraint",
-    "create",
-    "cross",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_schema",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "dec",
-    "decimal",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "exists",
-    "extract",
-    "false",
-    "fetch",
-    "float",
-    "for",
-    "foreign",
-    "freeze",
-    "from",
-    "full",
-    "grant",
-    "greatest",
-    "group",
-    "grouping",
-    "having",
-    "ilike",
-    "in",
-    "initially",
-    "inner",
-    "inout",
-    "int",
-    "integer",
-    "intersect",
-    "interval",
-    "into",
-    "is",
-    "isnull",
-    "join",
-    "lateral",
-    "leading",
-    "least",
-    "left",
-    "like",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "national",
-    "natural",
-    "nchar",
-    "none",
-    "normalize",
-    "not",
-    "notnull",
-    "null",
-    "nullif",
-    "numeric",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "out",
-    "outer",
-    "overlaps",
-    "overlay",
-    "placing",
-    "position",
-    "precision",
-    "primary",
-    "real",
-    "references",
-    "returning",
-    "right",
-    "row",
-    "select",
-    "session_user",
-    "setof",
-    "similar",
-    "smallint",
-    "some",
-    "substring",
-    "symmetric",
-    "table",
-    "tablesample",
-    "then",
-    "time",
-    "timestamp",
-    "to",
-    "trailing",
-    "treat",
-    "trim",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "values",
-    "varchar",
-    "variadic",
-    "verbose",
-    "when",
-    "where",
-    "window",
-    "with",
-    "xmlattributes",
-    "xmlconcat",
-    "xmlelement",
-    "xmlexists",
-    "xmlforest",
-    "xmlnamespaces",
-    "xmlparse",
-    "xmlpi",
-    "xmlroot",
-    "xmlserialize",
-    "xmltable",
-];
-
-fn quote_ident(s: &str) -> String {
-    let safe = s.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && KEYWORDS.binary_search(&s).is_err();
-    if safe { s.to_owned() } else { format!("\"{}\"", s.replace('"', "\"\"")) }
-}
-
-fn quote_literal(s: &str) -> String {
-    let quoted = s.replace('\\', "\\\\").replace('\'', "''");
-    if s.contains('\\') { format!("E'{quoted}'") } else { format!("'{quoted}'") }
+/// The text of the one argument.
+fn shown(cx: &EvalCx<'_>, d: Datum<'_>) -> String {
+    let mut out = String::new();
+    write_value(d, &cx.types.args[0], &mut out);
+    out
 }
 
 /// `format` (PostgreSQL manual 9.4.1): `%[position$][flags][width]type`.
@@ -274,12 +114,14 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
                 next += 1;
                 next - 1
             };
-            width = match take(at)?.0 {
-                Datum::Int32(w) => i64::from(*w),
-                Datum::Int64(w) => *w,
-                Datum::Int16(w) => i64::from(*w),
-                Datum::String(s) => s.parse().unwrap_or(0),
-                _ => 0,
+            let (value, typ) = take(at)?;
+            width = match value {
+                Datum::Null => 0,
+                value => {
+                    let mut written = String::new();
+                    write_value(*value, typ, &mut written);
+                    hw_repr::text::scalar::integer::<i32>(&written, "integer")?.into()
+                }
             };
             if width < 0 {
                 (left, width) = (true, -width);
@@ -322,7 +164,8 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
                 }
             }
         }
-        let missing = usize::try_from(width).unwrap_or(0).min(1 << 24).saturating_sub(piece.chars().count());
+        let missing = usize::try_from(width).unwrap_or(0).saturating_sub(piece.chars().count());
+        check_size(out.len() + piece.len() + missing)?;
         let blanks = " ".repeat(missing);
         let _ = if left { write!(out, "{piece}{blanks}") } else { write!(out, "{blanks}{piece}") };
     }
@@ -330,13 +173,27 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
     text(arena, out)
 }
 
-fn overlay<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
-    let (s, new, start) = (a[0].unwrap_str(), a[1].unwrap_str(), i64::from(a[2].unwrap_int32()));
-    let len = a.get(3).map_or(new.chars().count() as i64, |d| d.unwrap_int32().into());
+/// Where the part after the replacement begins.
+fn overlay_end(start: i64, len: i64) -> Result<i64, EvalError> {
     if start <= 0 {
         return fail("22011", "negative substring length not allowed");
     }
-    text(arena, [slice_chars(s, 1, Some(start - 1)), new, slice_chars(s, start + len, None)].concat())
+    i32::try_from(start + len).map(i64::from).map_err(|_| EvalError::OutOfRange("integer".into()))
+}
+
+fn overlay_bytes<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    let (s, new, start) = (a[0].unwrap_bytes(), a[1].unwrap_bytes(), i64::from(a[2].unwrap_int32()));
+    let len = a.get(3).map_or(new.len() as i64, |d| d.unwrap_int32().into());
+    let end = overlay_end(start, len)?;
+    let parts = [bytes_slice(s, 1, Some(start - 1)), new, bytes_slice(s, end, None)];
+    ok(arena.push_bytes(parts.concat()))
+}
+
+fn overlay<'a>(arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+    let (s, new, start) = (a[0].unwrap_str(), a[1].unwrap_str(), i64::from(a[2].unwrap_int32()));
+    let len = a.get(3).map_or(new.chars().count() as i64, |d| d.unwrap_int32().into());
+    let end = overlay_end(start, len)?;
+    text(arena, [slice_chars(s, 1, Some(start - 1)), new, slice_chars(s, end, None)].concat())
 }
 
 fn normalize(s: &str, form: &str) -> Result<String, EvalError> {
@@ -391,9 +248,19 @@ pub(super) fn register(r: &mut Registry) {
         Datum::String(s) => text(arena, quote_literal(s)),
         _ => ok("NULL"),
     }));
+    r.add(f("quote_literal(AnyElement) -> text total stable", |cx, arena, a| {
+        text(arena, quote_literal(&shown(cx, a[0])))
+    }));
+    r.add(f("quote_nullable(AnyElement) -> text notnull total stable", |cx, arena, a| match a[0] {
+        Datum::Null => ok("NULL"),
+        d => text(arena, quote_literal(&shown(cx, d))),
+    }));
     r.add(f("format(text, Any...) -> text lax stable", format));
     for s in ["overlay(text, text, int4) -> text", "overlay(text, text, int4, int4) -> text"] {
         r.add(f(s, |_, arena, a| overlay(arena, a)));
+    }
+    for s in ["overlay(bytea, bytea, int4) -> bytea", "overlay(bytea, bytea, int4, int4) -> bytea"] {
+        r.add(f(s, |_, arena, a| overlay_bytes(arena, a)));
     }
     r.add(f("normalize(text) -> text", |_, arena, a| text(arena, normalize(a[0].unwrap_str(), "NFC")?)));
     r.add(f("normalize(text, text) -> text", |_, arena, a| {
@@ -409,7 +276,10 @@ pub(super) fn register(r: &mut Registry) {
         text(arena, a[0].unwrap_str().nfd().filter(char::is_ascii).collect::<String>())
     }));
     r.add(f("unistr(text) -> text", |_, arena, a| unistr(arena, a[0].unwrap_str())));
-    r.add(f("parse_ident(text) -> text[]", |_, arena, a| parse_ident(arena, a[0].unwrap_str())));
+    r.add(f("parse_ident(text) -> text[]", |_, arena, a| parse_ident(arena, a[0].unwrap_str(), true)));
+    r.add(f("parse_ident(text, bool) -> text[]", |_, arena, a| {
+        parse_ident(arena, a[0].unwrap_str(), a[1].unwrap_bool())
+    }));
 }
 
 fn unistr<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
@@ -442,7 +312,8 @@ fn unistr<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
     text(arena, out)
 }
 
-fn parse_ident<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
+/// The parts of a qualified name; unless `strict`, what follows the name is ignored.
+fn parse_ident<'a>(arena: &'a RowArena, s: &str, strict: bool) -> EvalResult<'a> {
     let bad = |detail: &str| {
         invalid_parameter(format!("string is not a valid identifier: \"{s}\"")).with_detail(detail)
     };
@@ -484,7 +355,7 @@ fn parse_ident<'a>(arena: &'a RowArena, s: &str) -> EvalResult<'a> {
         rest = rest.trim_start();
         match rest.strip_prefix('.') {
             Some(after) => rest = after.trim_start(),
-            None if rest.is_empty() => break,
+            None if rest.is_empty() || !strict => break,
             None => return Err(bad("")),
         }
     }

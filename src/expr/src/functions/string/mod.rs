@@ -4,6 +4,8 @@ mod basic;
 mod edit;
 pub(crate) mod like;
 mod number_format;
+mod number_parse;
+mod quote;
 pub(crate) mod regex;
 mod similar;
 
@@ -16,6 +18,7 @@ pub(super) fn register(r: &mut Registry) {
     edit::register(r);
     like::register(r);
     number_format::register(r);
+    number_parse::register(r);
     similar::register(r);
     regex::register(r);
 }

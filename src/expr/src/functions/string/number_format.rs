@@ -1,4 +1,4 @@
-//! `to_char` and `to_number` of numbers (PostgreSQL manual 9.8, table 9.29).
+//! `to_char` of numbers, and the templates of numbers (PostgreSQL manual 9.8, table 9.29).
 
 use hw_repr::adt::numeric::{self, Numeric};
 use hw_repr::{Datum, RowArena};
@@ -6,11 +6,11 @@ use hw_repr::{Datum, RowArena};
 use crate::error::EvalError;
 use crate::func::Registry;
 use crate::functions::signature::f;
-use crate::functions::{EvalResult, fail, ok, text};
+use crate::functions::{EvalResult, fail, text};
 
 /// One pattern of a template.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Token {
+pub(super) enum Token {
     Nine,
     Zero,
     Point,
@@ -27,83 +27,140 @@ enum Token {
     Literal(char),
 }
 
+/// A template, read.
 #[derive(Debug, Default)]
-struct Template {
-    tokens: Vec<Token>,
-    fill: bool,
-    brackets: bool,
-    roman: Option<bool>,
-    exponent: bool,
+pub(super) struct Template {
+    pub(super) tokens: Vec<Token>,
+    pub(super) fill: bool,
+    pub(super) brackets: bool,
+    pub(super) roman: Option<bool>,
+    pub(super) exponent: bool,
     /// Digits after `V`, by which the number is multiplied.
-    shift: Option<usize>,
-    whole: usize,
-    fraction: usize,
+    pub(super) shift: Option<usize>,
+    pub(super) whole: usize,
+    pub(super) fraction: usize,
 }
 
-fn parse(template: &str) -> Result<Template, EvalError> {
+/// Which patterns of signs a template has.
+#[derive(Default)]
+struct Signs {
+    locale: bool,
+    plus: bool,
+    minus: bool,
+}
+
+fn conflict<T>(message: &str) -> Result<T, EvalError> {
+    fail("42601", message)
+}
+
+impl Template {
+    fn digit(&mut self, c: char, after_point: bool) -> Result<(), EvalError> {
+        if self.brackets {
+            return conflict(&format!("\"{c}\" must be ahead of \"PR\""));
+        }
+        self.tokens.push(if c == '9' { Token::Nine } else { Token::Zero });
+        match &mut self.shift {
+            Some(n) => *n += 1,
+            None if after_point => self.fraction += 1,
+            None => self.whole += 1,
+        }
+        Ok(())
+    }
+
+    /// A pattern of two letters, if this is one.
+    fn word(&mut self, two: &str, upper: bool, signs: &mut Signs) -> Result<bool, EvalError> {
+        match two {
+            "FM" => self.fill = false,
+            "PR" if signs.locale || signs.plus || signs.minus => {
+                return conflict("cannot use \"PR\" and \"S\"/\"PL\"/\"MI\"/\"SG\" together");
+            }
+            "PR" => self.brackets = true,
+            "RN" => self.roman = Some(upper),
+            "MI" | "PL" | "SG" if signs.locale => {
+                return conflict(&format!("cannot use \"S\" and \"{two}\" together"));
+            }
+            "MI" => {
+                signs.minus = true;
+                self.tokens.push(Token::Minus);
+            }
+            "PL" => {
+                signs.plus = true;
+                self.tokens.push(Token::Plus);
+            }
+            "SG" => {
+                (signs.plus, signs.minus) = (true, true);
+                self.tokens.push(Token::PlusMinus);
+            }
+            "TH" => self.tokens.push(Token::Ordinal(upper)),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn check_exponent(&self, signs: &Signs) -> Result<(), EvalError> {
+        let other = !self.fill
+            || self.brackets
+            || self.roman.is_some()
+            || self.shift.is_some()
+            || signs.locale
+            || signs.plus
+            || signs.minus;
+        if other {
+            return conflict("\"EEEE\" is incompatible with other formats").map_err(|e: EvalError| {
+                e.with_detail("\"EEEE\" may only be used together with digit and decimal point patterns.")
+            });
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn parse(template: &str) -> Result<Template, EvalError> {
     let mut t = Template { fill: true, ..Template::default() };
     let mut rest = template;
     let mut after_point = false;
+    let mut signs = Signs::default();
     while let Some(c) = rest.chars().next() {
-        let two = rest.get(..2).map(str::to_ascii_uppercase).unwrap_or_default();
         if rest.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("EEEE")) {
+            if t.exponent {
+                return conflict("cannot use \"EEEE\" twice");
+            }
+            t.check_exponent(&signs)?;
             t.exponent = true;
             rest = &rest[4..];
             continue;
         }
-        let long = match two.as_str() {
-            "FM" => {
-                t.fill = false;
-                true
-            }
-            "PR" => {
-                t.brackets = true;
-                true
-            }
-            "RN" => {
-                t.roman = Some(rest.starts_with('R'));
-                true
-            }
-            "MI" => {
-                t.tokens.push(Token::Minus);
-                true
-            }
-            "PL" => {
-                t.tokens.push(Token::Plus);
-                true
-            }
-            "SG" => {
-                t.tokens.push(Token::PlusMinus);
-                true
-            }
-            "TH" => {
-                t.tokens.push(Token::Ordinal(rest.starts_with('T')));
-                true
-            }
-            _ => false,
-        };
-        if long {
+        let two = rest.get(..2).map(str::to_ascii_uppercase).unwrap_or_default();
+        let pattern = "90.,DGSLVB".contains(c.to_ascii_uppercase())
+            || matches!(two.as_str(), "FM" | "PR" | "RN" | "MI" | "PL" | "SG" | "TH");
+        if t.exponent && pattern {
+            return conflict("\"EEEE\" must be the last pattern used");
+        }
+        if t.word(&two, c.is_uppercase(), &mut signs)? {
             rest = &rest[2..];
             continue;
         }
         rest = &rest[c.len_utf8()..];
         match c {
-            '9' | '0' => {
-                t.tokens.push(if c == '9' { Token::Nine } else { Token::Zero });
-                match &mut t.shift {
-                    Some(n) => *n += 1,
-                    None if after_point => t.fraction += 1,
-                    None => t.whole += 1,
-                }
+            '9' | '0' => t.digit(c, after_point)?,
+            '.' | 'D' | 'd' if after_point => return conflict("multiple decimal points"),
+            '.' | 'D' | 'd' if t.shift.is_some() => {
+                return conflict("cannot use \"V\" and decimal point together");
             }
-            '.' | 'D' | 'd' if after_point => return fail("42601", "multiple decimal points"),
             '.' | 'D' | 'd' => {
                 after_point = true;
                 t.tokens.push(Token::Point);
             }
             ',' | 'G' | 'g' => t.tokens.push(Token::Group),
-            'S' | 's' => t.tokens.push(Token::Sign),
+            'S' | 's' if signs.locale => return conflict("cannot use \"S\" twice"),
+            'S' | 's' if signs.plus || signs.minus || t.brackets => {
+                return conflict("cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together");
+            }
+            'S' | 's' => {
+                signs.locale = true;
+                t.tokens.push(Token::Sign);
+            }
             'L' | 'l' => t.tokens.push(Token::Currency),
+            'V' | 'v' if after_point => return conflict("cannot use \"V\" and decimal point together"),
             'V' | 'v' => t.shift = Some(0),
             'B' | 'b' => {}
             '"' => {
@@ -186,7 +243,10 @@ fn to_char(n: &Numeric, template: &str) -> Result<String, EvalError> {
     }
     let whole_places = t.whole + t.shift.unwrap_or(0);
     let (negative, whole, fraction) = if n.0.is_special() {
-        (n.0.is_negative(), None, String::new())
+        // The letters stand where digits would.
+        let shown = if n.0.is_nan() { "NaN" } else { "Infinity" };
+        let fits = shown.len() <= whole_places;
+        (n.0.is_negative(), fits.then(|| format!("{shown:0>whole_places$}")), String::new())
     } else {
         let rounded = numeric::rescale(&numeric::round(&n, t.fraction as i32)?, t.fraction as u32)?;
         let shown = numeric::to_string(&numeric::abs(&rounded));
@@ -196,6 +256,21 @@ fn to_char(n: &Numeric, template: &str) -> Result<String, EvalError> {
         (rounded.0.is_negative(), w, f.to_owned())
     };
     Ok(write(&t, negative, whole.as_deref(), &fraction))
+}
+
+/// A float is rounded as C's printf does, to the digits that its type is sure of.
+fn float_to_char(v: f64, sure: usize, template: &str) -> Result<String, EvalError> {
+    let t = parse(template)?;
+    if !v.is_finite() || t.roman.is_some() || t.exponent || t.shift.is_some() {
+        return to_char(&numeric::from_f64(v)?, template);
+    }
+    let whole = format!("{:.0}", v.abs()).len();
+    let places = if whole >= sure { 0 } else { t.fraction.min(sure - whole) };
+    let text = format!("{v:.places$}");
+    to_char(
+        &numeric::parse(&text).map_err(|_| EvalError::new("22003", "value overflows numeric format"))?,
+        template,
+    )
 }
 
 fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> String {
@@ -266,7 +341,8 @@ fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> S
                 if decimals < kept_fraction || overflow {
                     match fraction.as_bytes().get(decimals) {
                         Some(d) if !overflow => out.push(char::from(*d)),
-                        _ => out.push('#'),
+                        _ if overflow => out.push('#'),
+                        _ => {}
                     }
                 }
                 decimals += 1;
@@ -274,7 +350,9 @@ fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> S
             Token::Point => {
                 sign(&mut out, &mut signed);
                 after_point = true;
-                out.push('.');
+                if !fraction.is_empty() || overflow {
+                    out.push('.');
+                }
             }
             Token::Group => match at > first || (at > 0 && at > significant) {
                 true => out.push(','),
@@ -314,36 +392,6 @@ fn write(t: &Template, negative: bool, whole: Option<&str>, fraction: &str) -> S
     out
 }
 
-fn to_number<'a>(s: &str, template: &str) -> EvalResult<'a> {
-    let t = parse(template)?;
-    let mut negative = false;
-    let (mut digits, mut scale, mut after_point) = (vec![], 0usize, false);
-    for c in s.chars() {
-        match c {
-            '0'..='9' => {
-                if after_point && scale >= t.fraction {
-                    break;
-                }
-                scale += usize::from(after_point);
-                digits.push(c as u8 - b'0');
-            }
-            '.' if t.tokens.contains(&Token::Point) => after_point = true,
-            '.' => break,
-            '-' => negative = true,
-            '<' if t.brackets => negative = true,
-            _ => {}
-        }
-    }
-    if digits.is_empty() {
-        return fail("22P02", format!("invalid input syntax for type numeric: \"{s}\""));
-    }
-    let n = numeric::from_digits(negative, &digits, -(scale as i64))?;
-    match t.shift {
-        Some(shift) => ok(numeric::div(&n, &numeric::from_digits(false, &[1], shift as i64)?)?),
-        None => ok(n),
-    }
-}
-
 fn shown<'a>(arena: &'a RowArena, n: Numeric, template: Datum<'_>) -> EvalResult<'a> {
     text(arena, to_char(&n, template.unwrap_str())?)
 }
@@ -357,10 +405,9 @@ pub(super) fn register(r: &mut Registry) {
     }));
     r.add(f("to_char(numeric, text) -> text", |_, arena, a| shown(arena, a[0].unwrap_numeric(), a[1])));
     r.add(f("to_char(float4, text) -> text", |_, arena, a| {
-        shown(arena, numeric::from_f32(a[0].unwrap_float32().0)?, a[1])
+        text(arena, float_to_char(a[0].unwrap_float32().0.into(), 6, a[1].unwrap_str())?)
     }));
     r.add(f("to_char(float8, text) -> text", |_, arena, a| {
-        shown(arena, numeric::from_f64(a[0].unwrap_float64().0)?, a[1])
+        text(arena, float_to_char(a[0].unwrap_float64().0, 15, a[1].unwrap_str())?)
     }));
-    r.add(f("to_number(text, text) -> numeric", |_, _, a| to_number(a[0].unwrap_str(), a[1].unwrap_str())));
 }

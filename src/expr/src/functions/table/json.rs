@@ -32,42 +32,54 @@ fn text_or_null<'a>(d: Datum<'a>, arena: &'a RowArena) -> Datum<'a> {
 }
 
 pub(super) fn register(r: &mut Registry) {
-    r.add_table(table(
-        "jsonb_array_elements(jsonb)",
-        |_| column("value", ScalarType::Jsonb, false),
-        |_, _, a| singles(elements(a[0])?.iter()),
-    ));
-    r.add_table(table(
-        "jsonb_array_elements_text(jsonb)",
-        |_| column("value", ScalarType::String, true),
-        |_, arena, a| singles(elements(a[0])?.iter().map(move |d| text_or_null(d, arena))),
-    ));
-    r.add_table(table(
-        "jsonb_each(jsonb)",
-        |_| key_and(ScalarType::Jsonb, false),
-        |_, _, a| {
-            rows(entries(a[0], "jsonb_each")?.iter().map(|(k, v)| Row::pack_slice(&[Datum::String(k), v])))
-        },
-    ));
-    r.add_table(table(
-        "jsonb_each_text(jsonb)",
-        |_| key_and(ScalarType::String, true),
-        |_, arena, a| {
-            let entries = entries(a[0], "jsonb_each_text")?;
-            rows(
-                entries
-                    .iter()
-                    .map(move |(k, v)| Row::pack_slice(&[Datum::String(k), text_or_null(v, arena)])),
-            )
-        },
-    ));
-    r.add_table(table(
-        "jsonb_object_keys(jsonb)",
-        |_| column("jsonb_object_keys", ScalarType::String, false),
-        |_, _, a| match a[0] {
-            Datum::Map(m) => singles(m.iter().map(|(k, _)| Datum::String(k))),
-            Datum::List(_) => fail("22023", "cannot call jsonb_object_keys on an array"),
-            _ => fail("22023", "cannot call jsonb_object_keys on a scalar"),
-        },
-    ));
+    for s in ["jsonb_array_elements(jsonb)", "json_array_elements(jsonb)"] {
+        r.add_table(table(
+            s,
+            |_| column("value", ScalarType::Jsonb, false),
+            |_, _, a| singles(elements(a[0])?.iter()),
+        ));
+    }
+    for s in ["jsonb_array_elements_text(jsonb)", "json_array_elements_text(jsonb)"] {
+        r.add_table(table(
+            s,
+            |_| column("value", ScalarType::String, true),
+            |_, arena, a| singles(elements(a[0])?.iter().map(move |d| text_or_null(d, arena))),
+        ));
+    }
+    for s in ["jsonb_each(jsonb)", "json_each(jsonb)"] {
+        r.add_table(table(
+            s,
+            |_| key_and(ScalarType::Jsonb, false),
+            |_, _, a| {
+                rows(
+                    entries(a[0], "jsonb_each")?.iter().map(|(k, v)| Row::pack_slice(&[Datum::String(k), v])),
+                )
+            },
+        ));
+    }
+    for s in ["jsonb_each_text(jsonb)", "json_each_text(jsonb)"] {
+        r.add_table(table(
+            s,
+            |_| key_and(ScalarType::String, true),
+            |_, arena, a| {
+                let entries = entries(a[0], "jsonb_each_text")?;
+                rows(
+                    entries
+                        .iter()
+                        .map(move |(k, v)| Row::pack_slice(&[Datum::String(k), text_or_null(v, arena)])),
+                )
+            },
+        ));
+    }
+    for s in ["jsonb_object_keys(jsonb)", "json_object_keys(jsonb)"] {
+        r.add_table(table(
+            s,
+            |_| column("jsonb_object_keys", ScalarType::String, false),
+            |_, _, a| match a[0] {
+                Datum::Map(m) => singles(m.iter().map(|(k, _)| Datum::String(k))),
+                Datum::List(_) => fail("22023", "cannot call jsonb_object_keys on an array"),
+                _ => fail("22023", "cannot call jsonb_object_keys on a scalar"),
+            },
+        ));
+    }
 }

@@ -21,7 +21,11 @@ pub(super) fn register(r: &mut Registry) {
 }
 
 /// A strict table function.
-fn table(signature: &'static str, desc: fn(&[ScalarType]) -> RelationDesc, eval: TableFn) -> TableFuncDef {
+pub(crate) fn table(
+    signature: &'static str,
+    desc: fn(&[ScalarType]) -> RelationDesc,
+    eval: TableFn,
+) -> TableFuncDef {
     let (name, list) =
         signature.split_once('(').unwrap_or_else(|| panic!("a function has parameters: {signature}"));
     let (params, variadic) = params(list.trim_end_matches(')'));
@@ -34,7 +38,9 @@ fn column(name: &str, typ: ScalarType, nullable: bool) -> RelationDesc {
 }
 
 /// Rows that are all there.
-fn rows<'a>(rows: impl IntoIterator<Item = Row, IntoIter: 'a>) -> Result<TableRows<'a>, EvalError> {
+pub(crate) fn rows<'a>(
+    rows: impl IntoIterator<Item = Row, IntoIter: 'a>,
+) -> Result<TableRows<'a>, EvalError> {
     Ok(Box::new(rows.into_iter().map(|r| Ok((r, 1)))))
 }
 

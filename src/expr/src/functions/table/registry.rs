@@ -137,8 +137,15 @@ fn pseudo(oid: u32, name: &str) -> Row {
         oid,
         name,
         len: if unknown || oid == 2275 { -2 } else { -1 },
-        kind: "p",
-        category: if unknown { 'X' } else { 'P' },
+        // Lists and maps have values; that their elements are of any type makes them no pseudo-types.
+        kind: if matches!(oid, LIST_OID | MAP_OID) { "b" } else { "p" },
+        category: if matches!(oid, LIST_OID | MAP_OID) {
+            'U'
+        } else if unknown {
+            'X'
+        } else {
+            'P'
+        },
         preferred: false,
         elem: 0,
         array: match oid {

@@ -46,7 +46,7 @@ const QUERIES: usize = 20;
 /// Rounds of changes of one scenario.
 const ROUNDS: usize = 2;
 /// How long a statement may take.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+const STATEMENT_LIMIT: Duration = Duration::from_secs(30);
 /// Scenarios that run at the same time.
 const PARALLEL: usize = 2;
 /// After this many differences the run ends.

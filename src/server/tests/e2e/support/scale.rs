@@ -49,7 +49,7 @@ pub(crate) fn scale() -> Scale {
             ddl_kills: 25,
             big_rows: 100_000,
             big_changes: 50_000,
-            sqlsmith: 150,
+            sqlsmith: 300,
             random_queries: 300,
             random_limit: Duration::from_secs(60),
             tpch: 0.01,

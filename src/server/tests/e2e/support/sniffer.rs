@@ -34,6 +34,9 @@ struct Running {
     error: Option<(String, String)>,
 }
 
+/// What a client's query is sent as, if not as it is.
+pub(crate) type Rewrite = fn(&str) -> Option<String>;
+
 /// A proxy for one server.
 pub(crate) struct Sniffer {
     /// Where clients connect.
@@ -44,28 +47,28 @@ pub(crate) struct Sniffer {
 
 impl Sniffer {
     /// Listens on a free loopback port for connections to the server's.
-    pub(crate) async fn start(server: u16) -> Sniffer {
+    pub(crate) async fn start(server: u16, rewrite: Rewrite) -> Sniffer {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port");
         let port = listener.local_addr().expect("it is bound").port();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let shared = Arc::clone(&seen);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(connection(client, server, Arc::clone(&shared)));
+                tokio::spawn(connection(client, server, rewrite, Arc::clone(&shared)));
             }
         });
         Sniffer { port, seen }
     }
 }
 
-async fn connection(client: TcpStream, server: u16, seen: Arc<Mutex<Seen>>) {
+async fn connection(client: TcpStream, server: u16, rewrite: Rewrite, seen: Arc<Mutex<Seen>>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
     drop(client.set_nodelay(true));
     drop(server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let running: Arc<Mutex<Option<Running>>> = Arc::default();
-    let queries = forward_queries(from_client, to_server, Arc::clone(&running));
+    let queries = forward_queries(from_client, to_server, rewrite, Arc::clone(&running));
     let answers = forward_answers(from_server, to_client, Arc::clone(&running), Arc::clone(&seen));
     // Either end's close closes the other.
     tokio::select! {
@@ -96,14 +99,19 @@ async fn send(to: &mut OwnedWriteHalf, kind: Option<u8>, body: &[u8]) -> std::io
 async fn forward_queries(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
+    rewrite: Rewrite,
     running: Arc<Mutex<Option<Running>>>,
 ) -> std::io::Result<()> {
     let mut typed = false;
     loop {
-        let (kind, body) = message(&mut from, typed).await?;
+        let (kind, mut body) = message(&mut from, typed).await?;
         typed = true;
         if kind == Some(b'Q') {
             let query = String::from_utf8_lossy(body.split_last().map_or(&[], |(_, text)| text)).into_owned();
+            if let Some(instead) = rewrite(&query) {
+                body = instead.into_bytes();
+                body.push(0);
+            }
             let new = Running { query, began: Instant::now(), error: None };
             *running.lock().expect("no panic") = Some(new);
         }

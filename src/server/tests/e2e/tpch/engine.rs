@@ -27,6 +27,16 @@ pub(super) async fn load(client: &mut Client, data: &Data) -> Duration {
     took
 }
 
+/// Looks a key up in each index, which waits until it is complete.
+pub(super) async fn wait_for_indexes(client: &Client) {
+    for line in queries::script("indexes").lines().filter(|l| l.starts_with("CREATE INDEX")) {
+        let (table, columns) = line.rsplit_once(" ON ").and_then(|(_, on)| on.split_once(' ')).unwrap();
+        let columns = columns.trim_matches(['(', ')', ';']).split(", ");
+        let keys: Vec<String> = columns.map(|column| format!("{column} = 1")).collect();
+        client.rows(&format!("SELECT * FROM {table} WHERE {}", keys.join(" AND "))).await;
+    }
+}
+
 /// Streams rows into a table.
 async fn copy(client: &mut Client, table: &str, lines: Lines<'_>) {
     let statement = format!("COPY {table} FROM STDIN WITH (DELIMITER '|')");

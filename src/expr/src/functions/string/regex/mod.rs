@@ -280,19 +280,19 @@ fn register_replace(r: &mut Registry) {
         text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), 0, usize::from(!global))?)
     }));
     r.add(f("regexp_replace(text, text, text, int4) -> text", |_, arena, a| {
-        let (re, _) = regex(a[1].unwrap_str(), "", None)?;
         let from = start_position(a[0].unwrap_str(), a[3], "start")?;
+        let (re, _) = regex(a[1].unwrap_str(), "", None)?;
         text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, 1)?)
     }));
     r.add(f("regexp_replace(text, text, text, int4, int4) -> text", |_, arena, a| {
+        let (from, nth) = (start_position(a[0].unwrap_str(), a[3], "start")?, count(a[4], "n")?);
         let (re, _) = regex(a[1].unwrap_str(), "", None)?;
-        let from = start_position(a[0].unwrap_str(), a[3], "start")?;
-        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, count(a[4], "n")?)?)
+        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, nth)?)
     }));
     r.add(f("regexp_replace(text, text, text, int4, int4, text) -> text", |_, arena, a| {
+        let (from, nth) = (start_position(a[0].unwrap_str(), a[3], "start")?, count(a[4], "n")?);
         let (re, _) = regex(a[1].unwrap_str(), a[5].unwrap_str(), None)?;
-        let from = start_position(a[0].unwrap_str(), a[3], "start")?;
-        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, count(a[4], "n")?)?)
+        text(arena, replace(a[0].unwrap_str(), &re, a[2].unwrap_str(), from, nth)?)
     }));
 }
 
@@ -328,9 +328,9 @@ fn register_positional(r: &mut Registry) {
     ] {
         r.add(f(sig, |_, _, a| {
             let flags = a.get(3).map_or("", |d| d.unwrap_str());
-            let (re, _) = regex(a[1].unwrap_str(), flags, Some("regexp_count()"))?;
             let s = a[0].unwrap_str();
             let from = a.get(2).map_or(Ok(0), |d| start_position(s, *d, "start"))?;
+            let (re, _) = regex(a[1].unwrap_str(), flags, Some("regexp_count()"))?;
             let mut count = 0;
             re.for_each(s, from, |_| {
                 count += 1;
@@ -382,7 +382,6 @@ fn locate(
     name: &str,
 ) -> Result<Option<(usize, usize)>, EvalError> {
     let flags = a.get(flags_at).map_or("", |d| d.unwrap_str());
-    let (re, _) = regex(a[1].unwrap_str(), flags, Some(name))?;
     let s = a[0].unwrap_str();
     let from = a.get(2).map_or(Ok(0), |d| start_position(s, *d, "start"))?;
     let nth = match a.get(3).map_or(Ok(1), |d| count(*d, "n"))? {
@@ -390,6 +389,7 @@ fn locate(
         n => n,
     };
     let group = a.get(group_at).map_or(Ok(0), |d| count(*d, "subexpr"))?;
+    let (re, _) = regex(a[1].unwrap_str(), flags, Some(name))?;
     let (mut left, mut found) = (nth, None);
     re.for_each(s, from, |groups| {
         left -= 1;

@@ -289,18 +289,28 @@ impl Reader<'_> {
         if self.levels.last().is_some_and(|l| l.constraint) {
             return invalid("invalid backreference number");
         }
-        let mut number = first as usize - '0' as usize;
-        while let Some(d) = self.rest.chars().next().and_then(|c| c.to_digit(10)) {
-            let longer = number * 10 + d as usize;
-            if longer > self.groups {
-                break;
-            }
-            number = longer;
-            self.next();
+        let more = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: usize = format!("{first}{}", &self.rest[..more]).parse().unwrap_or(usize::MAX);
+        if more > 0 && number > self.groups {
+            // No reference after all, but a character in octal.
+            return match first {
+                '8' | '9' => invalid(BAD_ESCAPE),
+                _ => {
+                    let rest = self.rest.chars().take(2).take_while(|c| c.is_digit(8)).count();
+                    let code = u32::from_str_radix(&format!("{first}{}", &self.rest[..rest]), 8);
+                    self.rest = &self.rest[rest..];
+                    match code.ok().and_then(char::from_u32) {
+                        Some(c) => self.literal(c),
+                        None => return invalid(BAD_ESCAPE),
+                    }
+                    Ok(())
+                }
+            };
         }
         if number > self.groups {
             return invalid("invalid backreference number");
         }
+        self.rest = &self.rest[more..];
         self.out.fancy = true;
         self.atom(&format!("(?:\\{number})"));
         Ok(())
