@@ -7,6 +7,7 @@
 
 mod bank;
 mod big;
+mod concurrent_ddl;
 mod catalog;
 mod copy;
 mod ddl_kill;
