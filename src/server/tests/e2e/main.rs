@@ -7,8 +7,8 @@
 
 mod bank;
 mod big;
-mod concurrent_ddl;
 mod catalog;
+mod concurrent_ddl;
 mod copy;
 mod ddl_kill;
 mod errors;
