@@ -5,7 +5,8 @@ sql_host='' sql_port=''
 
 build_headwater() {
   say "building headwater (release)"
-  (cd "$TOP" && cargo build --release --quiet -p hw-server --bin headwater) || die "the build failed"
+  # With the benchmark, in the whole workspace: then features are as in bin/bench and bin/soak, and all three share one build.
+  (cd "$TOP" && cargo build --release --quiet --workspace --bin headwater --bench bench) || die "the build failed"
 }
 
 # start_headwater FOLDER: starts it with this data directory and waits until it serves queries.

@@ -396,8 +396,10 @@ impl Controller {
         self.shards.insert(id, (shard, watch));
     }
 
-    /// Forgets collections, ends what computes them, and reclaims their shards.
-    pub fn drop_collections(&mut self, ids: impl IntoIterator<Item = GlobalId>) {
+    /// Forgets collections and ends what computes them; gives their shards, to be reclaimed with
+    /// [`Controller::finalize_shards`] once nothing writes to them.
+    #[must_use]
+    pub fn drop_collections(&mut self, ids: impl IntoIterator<Item = GlobalId>) -> Vec<ShardId> {
         let mut shards = Vec::new();
         for id in ids {
             for cluster in self.clusters.values_mut() {
@@ -413,14 +415,20 @@ impl Controller {
                 shards.push(shard);
             }
         }
-        if !shards.is_empty() {
-            let persist = self.persist.clone();
-            spawn("finalize-shards", async move {
-                if let Err(e) = persist.finalize(shards).await {
-                    tracing::warn!(error = %e, "dropped shards are not reclaimed yet");
-                }
-            });
+        shards
+    }
+
+    /// Reclaims shards that nothing writes to any more.
+    pub fn finalize_shards(&self, shards: Vec<ShardId>) {
+        if shards.is_empty() {
+            return;
         }
+        let persist = self.persist.clone();
+        spawn("finalize-shards", async move {
+            if let Err(e) = persist.finalize(shards).await {
+                tracing::warn!(error = %e, "dropped shards are not reclaimed yet");
+            }
+        });
     }
 
     /// Runs a dataflow. Its inputs exist; its as-of is one at which they can be read.

@@ -202,7 +202,8 @@ impl Coordinator {
             Message::Purified(purified) => self.purified(*purified).await,
             Message::DropTransient(cluster, id) => {
                 if self.controller.runs_on(cluster, id) {
-                    self.controller.drop_collections([id]);
+                    let shards = self.controller.drop_collections([id]);
+                    self.finalize_shards(shards);
                 }
             }
             Message::CancelPeek(cluster, uuid) => self.controller.cancel_peek(cluster, uuid),

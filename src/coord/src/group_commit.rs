@@ -50,6 +50,8 @@ struct LockWaiter {
 pub(crate) struct GroupCommit {
     pending: Vec<PendingWrite>,
     under_way: Option<UnderWay>,
+    /// Shards of tables that were dropped while the commit that is under way writes to them.
+    dropped: Vec<ShardId>,
     /// Tables are wanted to be complete through these times, which may be far ahead: AS OF AT LEAST can name any.
     wanted: BTreeSet<Timestamp>,
     /// Whether a statement that reads before it writes is under way.
@@ -253,9 +255,18 @@ impl Coordinator {
         });
     }
 
+    /// Reclaims the shards of what was dropped, when the commit that is under way has ended: it may write to them.
+    pub(crate) fn finalize_shards(&mut self, shards: Vec<ShardId>) {
+        match self.group_commit.under_way {
+            Some(_) => self.group_commit.dropped.extend(shards),
+            None => self.controller.finalize_shards(shards),
+        }
+    }
+
     /// A commit ended.
     pub(crate) fn group_committed(&mut self, ts: Timestamp, result: Result<(), AdapterError>) {
         let Some(under_way) = self.group_commit.under_way.take() else { return };
+        self.controller.finalize_shards(std::mem::take(&mut self.group_commit.dropped));
         if let Err(e) = &result {
             tracing::error!(error = %e, "a group commit failed");
             self.system.put_back(under_way.own);

@@ -1,6 +1,7 @@
 //! How long planning takes: from the text of a query to what would run, without a server.
 //!
-//! A query of TPC-H has to be planned in under 100 ms by a release build; a build for development is given ten times that.
+//! The bound here is far above what planning takes on any machine: it finds plans that explode. How long the queries of TPC-H take
+//! (less than 100 ms each in a release build) is measured by `bin/soak tpch`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,7 +18,7 @@ use hw_repr::GlobalId;
 
 /// What a query may take.
 fn bound() -> Duration {
-    Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 100 })
+    Duration::from_secs(10)
 }
 
 /// Plans a query as the coordinator does; the best of three times.
@@ -124,7 +125,7 @@ fn deep_queries_are_planned() {
 #[test]
 fn tpch_is_planned_in_time() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sql-tests/tpch");
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap().replace(":scale", "1");
     let mut late = vec![];
     for indexed in [false, true] {
         let mut objects = Objects::default();

@@ -198,6 +198,8 @@ pub(super) const SESSION: &[(&str, &str)] = &[
             ('database', current_setting('database'), 'The current database', 'user', 'string'),
             ('DateStyle', current_setting('datestyle'), 'How dates are written', 'user', 'string'),
             ('default_transaction_isolation', current_setting('default_transaction_isolation'), 'The isolation of new transactions', 'user', 'enum'),
+            ('default_transaction_read_only', current_setting('default_transaction_read_only'), 'Whether new transactions only read', 'user', 'bool'),
+            ('enable_optimizer_transforms', current_setting('enable_optimizer_transforms'), 'Whether the optimizer transforms queries', 'user', 'bool'),
             ('emit_timestamp_notice', current_setting('emit_timestamp_notice'), 'Whether a notice tells the time at which a query read', 'user', 'bool'),
             ('extra_float_digits', current_setting('extra_float_digits'), 'Digits of floating-point output', 'user', 'integer'),
             ('idle_in_transaction_session_timeout', current_setting('idle_in_transaction_session_timeout'), 'How long a transaction may be idle; 0 is for ever', 'user', 'integer'),

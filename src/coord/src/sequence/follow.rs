@@ -116,7 +116,8 @@ impl Coordinator {
             self.tables.remove(id);
             self.system.dropped(*id);
         }
-        self.controller.drop_collections(dropped.iter().copied());
+        let shards = self.controller.drop_collections(dropped.iter().copied());
+        self.finalize_shards(shards);
         sources.retain(|s| !dropped.contains(s));
         sources
     }

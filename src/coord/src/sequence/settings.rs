@@ -73,7 +73,7 @@ impl Coordinator {
                     .with_column("setting", text())
                     .with_column("description", text());
                 let row = |(n, v, d): (&str, String, &str)| {
-                    Row::pack_slice(&[Datum::String(&n.to_lowercase()), Datum::String(&v), Datum::String(d)])
+                    Row::pack_slice(&[Datum::String(n), Datum::String(&v), Datum::String(d)])
                 };
                 Ok(constant_rows(desc, session.vars.all().into_iter().map(row).collect(), "SHOW"))
             }

@@ -8,6 +8,7 @@
 mod bank;
 mod big;
 mod catalog;
+mod concurrent_ddl;
 mod copy;
 mod ddl_kill;
 mod errors;

@@ -4,7 +4,7 @@ use hw_expr::aggregate::AggregateDef;
 use hw_expr::func::{CastContext, Func, registry};
 use hw_expr::hir::{ColumnRef, HirAggregateExpr};
 use hw_expr::{AggregateFunc, HirScalarExpr};
-use hw_repr::{ColumnOrder, ScalarType};
+use hw_repr::{ColumnOrder, Datum, ScalarType};
 use sqlparser::ast::{OrderByExpr, OrderBySort};
 
 use super::coerce::{Planned, Typed};
@@ -239,7 +239,7 @@ impl AggregateParts {
             return self.plain(def, emit);
         }
         let args = self.args.iter().map(|a| &a.expr).chain(&self.filter);
-        ecx.qcx.shared.repeat(args.map(HirScalarExpr::size).sum(), 3)?;
+        ecx.qcx.shared.repeat(args.map(HirScalarExpr::size).sum(), if self.distinct { 8 } else { 3 })?;
         match def.name {
             "avg" => self.average(ecx, emit),
             name => self.moments(ecx, name, emit),
@@ -261,18 +261,23 @@ impl AggregateParts {
     }
 
     fn one(&self, name: &str, arg: Typed, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
+        self.one_where(name, arg, self.filter.clone(), emit)
+    }
+
+    /// As [`AggregateParts::one`], over the rows for which the filter is true.
+    fn one_where(
+        &self,
+        name: &str,
+        arg: Typed,
+        filter: Option<HirScalarExpr>,
+        emit: &mut Emit<'_>,
+    ) -> Result<Typed, PlanError> {
         let defs = registry().aggregates.get(name).map(Vec::as_slice).unwrap_or_default();
         let signatures: Vec<_> =
             defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
         let (chosen, bound) = choose(&signatures, &[Some(arg.typ)], false)
             .map_err(|_| PlanError::new("XX000", format!("aggregate {name} is missing")))?;
-        emit(
-            AggregateFunc::new(defs[chosen], bound),
-            vec![arg.expr],
-            vec![],
-            self.distinct,
-            self.filter.clone(),
-        )
+        emit(AggregateFunc::new(defs[chosen], bound), vec![arg.expr], vec![], self.distinct, filter)
     }
 
     /// The sum divided by the count; NULL without values, since the sum is.
@@ -297,14 +302,10 @@ impl AggregateParts {
     fn moments(self, ecx: &Ecx<'_>, name: &str, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
         let typ = ScalarType::NUMERIC;
         let arg = Planned::Typed(self.args[0].clone()).cast(ecx, &typ, CastContext::Explicit)?;
-        let span = sqlparser::tokenizer::Span::empty();
-        let square =
-            operator(ecx, "*", vec![Planned::Typed(arg.clone()), Planned::Typed(arg.clone())], span)?;
-        let square = square.resolve(ecx)?;
         let args = [
             self.one("count", arg.clone(), emit)?,
-            self.one("sum", arg, emit)?,
-            self.one("sum", square, emit)?,
+            self.one("sum", arg.clone(), emit)?,
+            self.squares(ecx, arg, emit)?,
         ];
         let name = match name {
             "variance" | "var_samp" => "hw_var_samp",
@@ -318,5 +319,31 @@ impl AggregateParts {
         let func =
             func.ok_or_else(|| PlanError::new("XX000", format!("internal function {key} is missing")))?;
         Ok(Typed::new(HirScalarExpr::call(func, exprs), typ))
+    }
+
+    /// The sum of squares. With DISTINCT it is that of distinct values, of which two may have the same square: those of either
+    /// sign are summed apart.
+    fn squares(&self, ecx: &Ecx<'_>, arg: Typed, emit: &mut Emit<'_>) -> Result<Typed, PlanError> {
+        let span = sqlparser::tokenizer::Span::empty();
+        let binary = |op: &str, x: &Typed, y: &Typed| {
+            operator(ecx, op, vec![Planned::Typed(x.clone()), Planned::Typed(y.clone())], span)?.resolve(ecx)
+        };
+        let square = binary("*", &arg, &arg)?;
+        if !self.distinct {
+            return self.one("sum", square, emit);
+        }
+        let zero = Typed::new(HirScalarExpr::literal(Datum::Int32(0), ScalarType::Int32), ScalarType::Int32);
+        let zero = Planned::Typed(zero).cast(ecx, &arg.typ, CastContext::Explicit)?;
+        let mut halves = vec![];
+        for op in ["<", ">="] {
+            let sign = binary(op, &arg, &zero)?.expr;
+            let filter = match &self.filter {
+                Some(f) => HirScalarExpr::And(vec![f.clone(), sign]),
+                None => sign,
+            };
+            let half = self.one_where("sum", square.clone(), Some(filter), emit)?;
+            halves.push(Typed::new(HirScalarExpr::Coalesce(vec![half.expr, zero.expr.clone()]), half.typ));
+        }
+        binary("+", &halves[0], &halves[1])
     }
 }
