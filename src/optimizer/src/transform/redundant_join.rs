@@ -42,7 +42,12 @@ pub(crate) fn apply(expr: &mut MirRelationExpr) {
 }
 
 pub(crate) fn origins(e: &MirRelationExpr) -> Vec<Origin<'_>> {
-    let mut out = vec![Origin { plan: e, columns: (0..e.arity()).map(Some).collect(), exact: true, filtered: Some(vec![]) }];
+    let mut out = vec![Origin {
+        plan: e,
+        columns: (0..e.arity()).map(Some).collect(),
+        exact: true,
+        filtered: Some(vec![]),
+    }];
     match e {
         MirRelationExpr::Project { input, outputs } => {
             out.extend(origins(input).into_iter().map(|mut o| {
