@@ -13,11 +13,19 @@ struct Gen {
     next: u64,
     /// Bindings in scope, with the number of columns.
     scope: Vec<(LocalId, RelationType)>,
+    /// Whether expressions may fail. Those of a join's classes may be evaluated for rows of one input alone, and do not.
+    may_fail: bool,
 }
 
 /// A plan over tables of int8 columns. Its own columns are all int8.
 pub(crate) fn plan(seed: u64) -> (Tables, R) {
-    let mut g = Gen { rng: StdRng::seed_from_u64(seed), tables: Tables::default(), next: 0, scope: vec![] };
+    let mut g = Gen {
+        rng: StdRng::seed_from_u64(seed),
+        tables: Tables::default(),
+        next: 0,
+        scope: vec![],
+        may_fail: true,
+    };
     for t in 0..3 {
         g.table(GlobalId::User(t));
     }
@@ -89,7 +97,7 @@ impl Gen {
         match self.rng.random_range(0..8) {
             0 if depth > 0 => {
                 // Division fails now and then.
-                let symbol = if self.rng.random_bool(0.3) { "/" } else { "+" };
+                let symbol = if self.may_fail && self.rng.random_bool(0.3) { "/" } else { "+" };
                 op(symbol, self.number(arity, depth - 1), self.number(arity, depth - 1))
             }
             1 if depth > 0 => {
@@ -232,6 +240,7 @@ impl Gen {
         let inputs: Vec<R> = (0..n).map(|_| self.relation(depth - 1)).collect();
         let arity: usize = inputs.iter().map(R::arity).sum();
         let classes = self.rng.random_range(0..3);
+        self.may_fail = false;
         let equivalences = (0..classes)
             .map(|_| {
                 let members = self.rng.random_range(2..4);
@@ -243,6 +252,7 @@ impl Gen {
                     .collect()
             })
             .collect();
+        self.may_fail = true;
         let joined = R::join(inputs, equivalences);
         if arity > 1 && self.rng.random_bool(0.5) {
             let (a, b) = (self.rng.random_range(0..arity), self.rng.random_range(0..arity));

@@ -3,7 +3,7 @@
 //! ```text
 //! Project #1, #3 (Join(a, b) on #0 = #3)          Project #1, #0 (Join(a, b) on #0 = #3)
 //! Filter #0 = #1 (Join(a, b) on #0 = #1)          Filter (#0) IS NOT NULL (Join(a, b) on #0 = #1)
-//! Map #0 + 1 (Filter #0 = 5 (a))                  Map 6 (Filter #0 = 5 (a))
+//! Map coalesce(#0, #1) (Filter #0 = 5 (a))        Map 5 (Filter #0 = 5 (a))
 //! Filter #0 = 5 AND #1 = #0 (a)                   Filter #0 = 5 AND #1 = 5 (a)
 //! Filter (#0) IS NOT NULL AND #0 = 5 (a)          Filter #0 = 5 (a)
 //! ```

@@ -52,8 +52,8 @@ pub(crate) const LOGICAL: &[(&str, Rule)] = &[
     ("topk_elision", topk_elision::apply),
     ("reduce_fusion", reduce_fusion::apply),
     ("reduce_elision", reduce_elision::apply),
-    ("reduce_pushdown", reduce_pushdown::apply),
     ("semijoin_idempotence", semijoin_idempotence::apply),
+    ("reduce_pushdown", reduce_pushdown::apply),
     ("redundant_join", redundant_join::apply),
     ("demand", demand::apply),
 ];

@@ -245,11 +245,7 @@ fn push_join(
             movable.extend(not_null);
             continue;
         }
-        if p.support().is_empty() || p.could_error() && inputs.len() > 1 {
-            here.push(p)
-        } else {
-            movable.push(p)
-        }
+        if p.support().is_empty() || p.could_error() { here.push(p) } else { movable.push(p) }
     }
     super::fusion::merge_classes(equivalences);
     // What holds of a column holds of all that equal it.

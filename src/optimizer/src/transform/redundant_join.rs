@@ -22,6 +22,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) columns: Vec<Option<usize>>,
     /// Whether all of `plan`'s rows are there (each combination of the columns at least once).
     pub(crate) exact: bool,
+    /// Whether all are there but for those that these predicates, over `plan`'s columns, remove.
+    pub(crate) filtered: Option<Vec<MirScalarExpr>>,
 }
 
 /// Plans deeper down are not compared.
@@ -40,7 +42,12 @@ pub(crate) fn apply(expr: &mut MirRelationExpr) {
 }
 
 pub(crate) fn origins(e: &MirRelationExpr) -> Vec<Origin<'_>> {
-    let mut out = vec![Origin { plan: e, columns: (0..e.arity()).map(Some).collect(), exact: true }];
+    let mut out = vec![Origin {
+        plan: e,
+        columns: (0..e.arity()).map(Some).collect(),
+        exact: true,
+        filtered: Some(vec![]),
+    }];
     match e {
         MirRelationExpr::Project { input, outputs } => {
             out.extend(origins(input).into_iter().map(|mut o| {
@@ -55,9 +62,22 @@ pub(crate) fn origins(e: &MirRelationExpr) -> Vec<Origin<'_>> {
             }));
         }
         MirRelationExpr::ArrangeBy { input, .. } => out.extend(origins(input)),
-        MirRelationExpr::Filter { input, .. } | MirRelationExpr::TopK { input, .. } => {
+        MirRelationExpr::Filter { input, predicates } => {
             out.extend(origins(input).into_iter().map(|mut o| {
                 o.exact = false;
+                let of_plan = |p: &MirScalarExpr| {
+                    let known = p.support().iter().all(|c| o.columns[*c].is_some()) && !p.could_error();
+                    known.then(|| substitute(p, &|c| MirScalarExpr::Column(o.columns[c].unwrap_or(c))))
+                };
+                let own: Option<Vec<_>> = predicates.iter().map(of_plan).collect();
+                o.filtered = o.filtered.zip(own).map(|(before, own)| [before, own].concat());
+                o
+            }));
+        }
+        MirRelationExpr::TopK { input, .. } => {
+            out.extend(origins(input).into_iter().map(|mut o| {
+                o.exact = false;
+                o.filtered = None;
                 o
             }));
         }
@@ -80,7 +100,7 @@ pub(crate) fn origins(e: &MirRelationExpr) -> Vec<Origin<'_>> {
                     let mut columns = vec![None; before];
                     columns.append(&mut o.columns);
                     columns.extend(vec![None; after]);
-                    Origin { plan: o.plan, columns, exact: false }
+                    Origin { plan: o.plan, columns, exact: false, filtered: None }
                 }));
             }
         }

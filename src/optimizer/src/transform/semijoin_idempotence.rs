@@ -4,7 +4,7 @@
 //! Join(a, Distinct k (Join(Distinct k (a), b) on k)) on k     Join(a, Distinct k (b)) on k
 //! ```
 //!
-//! The keys are those of `a`'s rows that have a partner in `b`. That they are `a`'s is known already, as they are joined with
+//! What the inner `a` is filtered by is kept, said of the keys. The keys are those of `a`'s rows that have a partner in `b`. That they are `a`'s is known already, as they are joined with
 //! `a`: what is left is that `b` has them. Decorrelation makes such plans of EXISTS.
 //!
 //! Invariant: every column of the distinct plan is joined with the column of `a` whose value it is, and `a` is joined
@@ -39,6 +39,16 @@ struct Keys<'a> {
     classes: &'a [Vec<MirScalarExpr>],
 }
 
+impl Keys<'_> {
+    /// An output that has the value of a column of the join, itself or through a class.
+    fn output_of(&self, c: usize) -> Option<usize> {
+        let column = MirScalarExpr::Column(c);
+        self.outputs.iter().position(|o| {
+            *o == column || self.classes.iter().any(|class| class.contains(o) && class.contains(&column))
+        })
+    }
+}
+
 fn keys_of_join(e: &MirRelationExpr) -> Option<Keys<'_>> {
     let MirRelationExpr::Reduce { input, group_key, aggregates, .. } = e else { return None };
     if !aggregates.is_empty() {
@@ -70,12 +80,13 @@ fn simplified(e: &MirRelationExpr, at: usize) -> Option<MirRelationExpr> {
             for theirs in origins(outer) {
                 for gone in 0..keys.inputs.len() {
                     for mine in origins(&keys.inputs[gone]) {
-                        if mine.exact
+                        if let Some(predicates) = &mine.filtered
                             && mine.plan == theirs.plan
                             && tied(&keys, gone, &mine, &theirs, equivalences, start, offset)
+                            && let Some(kept) = over_outputs(&keys, gone, &mine, predicates)
                             && let Some(next) = without(&keys, gone)
                         {
-                            return Some(next);
+                            return Some(next.filter(kept));
                         }
                     }
                 }
@@ -84,6 +95,25 @@ fn simplified(e: &MirRelationExpr, at: usize) -> Option<MirRelationExpr> {
         offset += outer.arity();
     }
     None
+}
+
+/// What the input `gone` is filtered by, said of the columns that are kept.
+fn over_outputs(
+    keys: &Keys<'_>,
+    gone: usize,
+    mine: &Origin<'_>,
+    predicates: &[MirScalarExpr],
+) -> Option<Vec<MirScalarExpr>> {
+    let first: usize = keys.inputs[..gone].iter().map(MirRelationExpr::arity).sum();
+    let output_of = |origin: usize| {
+        let at = mine.columns.iter().position(|c| *c == Some(origin))?;
+        keys.output_of(first + at)
+    };
+    let moved = |p: &MirScalarExpr| {
+        let known = p.support().iter().all(|c| output_of(*c).is_some());
+        known.then(|| substitute(p, &|c| MirScalarExpr::Column(output_of(c).unwrap_or(c))))
+    };
+    predicates.iter().map(moved).collect()
 }
 
 /// Whether each kept column of the input `gone`, and each by which it is joined, is joined outside with the column of the same origin.
@@ -98,13 +128,6 @@ fn tied(
 ) -> bool {
     let first: usize = keys.inputs[..gone].iter().map(MirRelationExpr::arity).sum();
     let range = first..first + keys.inputs[gone].arity();
-    // An output that has the value of one of its columns, itself or through a class.
-    let output_of = |c: usize| {
-        let column = MirScalarExpr::Column(c);
-        keys.outputs.iter().position(|o| {
-            *o == column || keys.classes.iter().any(|class| class.contains(o) && class.contains(&column))
-        })
-    };
     let same_origin = |c: usize, output: usize| {
         let Some(origin) = mine.columns[c - first] else { return false };
         let joined = MirScalarExpr::Column(start + output);
@@ -122,7 +145,7 @@ fn tied(
         }
         any = true;
         let MirScalarExpr::Column(c) = e else { return false };
-        if !output_of(*c).is_some_and(|output| same_origin(*c, output)) {
+        if !keys.output_of(*c).is_some_and(|output| same_origin(*c, output)) {
             return false;
         }
     }
