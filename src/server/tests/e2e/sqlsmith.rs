@@ -70,8 +70,8 @@ async fn run(test: &str, arguments: &[&str], queries: u64) {
     report(test, &seen);
 
     // It tells now and then how many there have been; the last time at its end.
-    let told = printed.lines().filter_map(|l| l.strip_prefix("queries: ")?.trim().parse::<u64>().ok());
-    let ran = told.last();
+    let mut told = printed.lines().filter_map(|l| l.strip_prefix("queries: ")?.trim().parse::<u64>().ok());
+    let ran = told.next_back();
     assert_eq!(ran, Some(queries), "{printed}");
     server.assert_alive().unwrap();
     assert_eq!(server.pids(), before, "a process of the server has ended and been replaced");

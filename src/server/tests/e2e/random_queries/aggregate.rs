@@ -156,7 +156,7 @@ impl Generator<'_> {
     pub(crate) fn aggregate_subquery(&mut self, ty: Ty, depth: usize) -> String {
         self.scope.push(vec![]);
         let work = self.work;
-        let from = self.from_clause(depth);
+        let from = self.tables_in_scope(depth);
         self.work = work.saturating_mul(from.rows.max(1));
         let condition = match self.choices.chance(75) {
             true => format!(" WHERE {}", self.predicate(depth.min(2))),

@@ -24,7 +24,7 @@ struct Item {
 
 impl Generator<'_> {
     /// A FROM clause.
-    pub(crate) fn from_clause(&mut self, depth: usize) -> From {
+    pub(crate) fn tables_in_scope(&mut self, depth: usize) -> From {
         let count = 1 + self.choices.weighted(&[40, 38, 16, 6]);
         if count > 1 && self.choices.chance(20) {
             return self.comma_list(count, depth);

@@ -157,7 +157,7 @@ impl Generator<'_> {
         let mut rows = 1;
         let mut after = String::new();
         if self.choices.chance(95) {
-            let from = self.from_clause(depth);
+            let from = self.tables_in_scope(depth);
             after = format!(" FROM {}", from.sql);
             rows = from.rows;
         }

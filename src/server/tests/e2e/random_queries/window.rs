@@ -25,7 +25,7 @@ impl Generator<'_> {
     }
 
     fn direction(&mut self) -> &'static str {
-        *self.choices.one_of(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"])
+        self.choices.one_of(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"])
     }
 
     /// All columns in scope, so that peers are equal in everything.
