@@ -223,12 +223,6 @@ impl CatalogState {
         }
         order.push(object);
     }
-
-    /// The items that a source consists of besides itself and its progress subsource.
-    pub(crate) fn parts_of_source(&self, id: GlobalId) -> impl Iterator<Item = GlobalId> + '_ {
-        let users = self.items.get(&id).into_iter().flat_map(|i| i.used_by.iter().copied());
-        users.filter(move |u| self.items.get(u).is_some_and(|i| is_part_of(&i.definition, id)))
-    }
 }
 
 /// Whether an item is a table of that source.

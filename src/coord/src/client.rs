@@ -308,6 +308,10 @@ impl SessionClient {
         match &self.session().transaction {
             Some(t) if !t.explicit => {
                 let commit = !t.failed;
+                if !(commit && t.ops.is_to_be_carried_out()) {
+                    self.session_mut().clear_transaction(commit);
+                    return Ok(());
+                }
                 self.call(|session, tx| Command::EndTransaction { session, commit, tx }).await
             }
             _ => Ok(()),

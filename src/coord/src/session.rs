@@ -76,6 +76,17 @@ pub enum TransactionOps {
     Single,
 }
 
+impl TransactionOps {
+    /// Whether something is to be carried out when the transaction commits.
+    pub fn is_to_be_carried_out(&self) -> bool {
+        match self {
+            TransactionOps::Writes(writes) => !writes.is_empty(),
+            TransactionOps::Ddl(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// A transaction.
 #[derive(Debug, Default)]
 pub struct Transaction {

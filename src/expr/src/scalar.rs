@@ -4,7 +4,7 @@ use hw_repr::{ColumnType, Datum, Row, RowArena, ScalarType};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
-use crate::func::{Func, Role};
+use crate::func::{Func, Role, Volatility};
 
 mod nullability;
 mod reduce;
@@ -291,6 +291,15 @@ impl MirScalarExpr {
     pub fn contains_unmaterializable(&self) -> bool {
         let mut found = false;
         self.visit_post(&mut |e| found |= matches!(e, MirScalarExpr::Unmaterializable(_)));
+        found
+    }
+
+    /// Whether a volatile function is called: one whose value is another each time.
+    pub fn contains_volatile(&self) -> bool {
+        let mut found = false;
+        self.visit_post(&mut |e| {
+            found |= matches!(e, MirScalarExpr::Call { func, .. } if func.def().volatility == Volatility::Volatile);
+        });
         found
     }
 

@@ -61,6 +61,13 @@ impl TableFunc {
         registry().table_by_key.get(key).map(|def| TableFunc::new(def, args))
     }
 
+    /// Gives one row with its argument, of type `typ`. Unlike an expression of a map, which transforms may move, double or
+    /// leave out, the argument is computed where the call stands, once for each row.
+    pub fn value_once(typ: ScalarType) -> TableFunc {
+        let def = registry().table_by_key.get(crate::functions::table::VALUE_ONCE);
+        TableFunc::new(def.expect("it is registered"), vec![typ])
+    }
+
     /// The same with a last column `ordinality`.
     pub fn with_ordinality(mut self) -> TableFunc {
         self.with_ordinality = true;

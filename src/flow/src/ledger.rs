@@ -3,6 +3,9 @@
 //! A read that is cut in the middle is begun again, and comes in other pieces than before. What was handed out already cannot
 //! be taken back. The ledger remembers a hash of each update that was handed out since the read began, and on the next attempt
 //! subtracts it from the update's first occurrence. It costs 16 bytes for an update until the read is complete.
+//!
+//! What was handed out may not come again at all: compaction has met its opposite meanwhile. Then the reader is left with an
+//! update that it cannot take back, and has to give up.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,10 +27,11 @@ fn hash(update: &Update) -> u64 {
 }
 
 impl Ledger {
-    /// The read is complete.
-    pub(crate) fn clear(&mut self) {
+    /// The read is complete. Returns whether what was handed out adds up to it.
+    #[must_use]
+    pub(crate) fn settle(&mut self) -> bool {
         self.sent = Vec::new();
-        self.owed.clear();
+        std::mem::take(&mut self.owed).is_empty()
     }
 
     /// The read begins again.
@@ -80,5 +84,16 @@ mod tests {
         assert_eq!(total[&hash(&update(1, 0))], 4);
         assert_eq!(total[&hash(&update(2, 0))], 1);
         assert_eq!(total[&hash(&update(3, 0))], 1);
+        assert!(ledger.settle());
+    }
+
+    #[test]
+    fn an_update_that_does_not_come_again_is_noticed() {
+        let mut ledger = Ledger::default();
+        ledger.admit(&mut vec![update(1, 1), update(2, 1)]);
+        ledger.restart();
+        ledger.admit(&mut vec![update(2, 1)]);
+        assert!(!ledger.settle());
+        assert!(ledger.settle());
     }
 }

@@ -170,6 +170,11 @@ impl Reader {
                 Err(Stop::Unreadable(e)) => {
                     tracing::error!(source = %config.name, as_of = config.as_of, error = %e, "source cannot be read");
                 }
+                Err(Stop::Torn) => {
+                    config
+                        .fatal
+                        .raise(&format!("source {}: a read that was cut cannot be completed", config.name));
+                }
                 Err(Stop::Error(e)) => config.fatal.raise(&format!("source {}: {e}", config.name)),
             }
         });
@@ -183,6 +188,8 @@ enum Stop {
     Dropped,
     /// The contents at `as_of` cannot be read.
     Unreadable(PersistError),
+    /// Updates have been handed out that are not there any more.
+    Torn,
     Error(PersistError),
 }
 
@@ -245,7 +252,9 @@ async fn follow(config: &SourceConfig, out: &Outlet) -> Result<(), Stop> {
                     out.updates(updates).await?;
                 }
                 Ok(ListenEvent::Progress(upper)) => {
-                    ledger.clear();
+                    if !ledger.settle() {
+                        return Err(Stop::Torn);
+                    }
                     if upper > frontier {
                         frontier = upper;
                         if !out.progress(frontier).await? {
@@ -311,7 +320,7 @@ async fn snapshot(config: &SourceConfig, out: &Outlet) -> Result<(), Stop> {
                 Err(e) => return Err(Stop::Error(e)),
             }
         }
-        return Ok(());
+        return if ledger.settle() { Ok(()) } else { Err(Stop::Torn) };
     }
 }
 

@@ -1,6 +1,6 @@
 //! One-off queries: a constant, a read of an index or shard, or a dataflow with an index that is read once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hw_expr::{EvalError, Id, MapFilterProject, MirRelationExpr, MirScalarExpr, RowSetFinishing};
 use hw_plan::lir::Key;
@@ -42,7 +42,8 @@ pub enum PeekPlan {
 }
 
 /// Optimises a query. `views` are those that it reads, each before those that use it; `transient_ids` name the result and
-/// its index, should a dataflow be needed.
+/// its index, should a dataflow be needed. Columns that the finishing neither returns nor orders by are left out of what is
+/// gathered, which renumbers those that it names.
 ///
 /// # Errors
 /// When something cannot be read.
@@ -50,10 +51,10 @@ pub fn optimize_peek(
     expr: MirRelationExpr,
     views: Vec<(GlobalId, MirRelationExpr)>,
     context: &dyn DataflowContext,
-    _finishing: &mut RowSetFinishing,
+    finishing: &mut RowSetFinishing,
     transient_ids: (GlobalId, GlobalId),
 ) -> Result<PeekPlan, OptimizerError> {
-    let objects = peek_objects(expr, views, context, transient_ids)?;
+    let objects = peek_objects(expr, views, context, finishing, transient_ids)?;
     plan_peek(objects, context, transient_ids, true)
 }
 
@@ -62,11 +63,27 @@ pub(crate) fn peek_objects(
     expr: MirRelationExpr,
     mut views: Vec<(GlobalId, MirRelationExpr)>,
     context: &dyn DataflowContext,
+    finishing: &mut RowSetFinishing,
     (result, index): (GlobalId, GlobalId),
 ) -> Result<Vec<(GlobalId, MirRelationExpr)>, OptimizerError> {
+    let expr = if context.applies_transforms() { without_unneeded(expr, finishing) } else { expr };
     views.push((result, expr));
     let objects = inline_views(views, &[result]);
     optimize_objects(objects, context, &[index], true)
+}
+
+/// Leaves out columns that the finishing does not name.
+fn without_unneeded(expr: MirRelationExpr, finishing: &mut RowSetFinishing) -> MirRelationExpr {
+    let order = finishing.order_by.iter().map(|o| o.column);
+    let needed: BTreeSet<usize> = finishing.project.iter().copied().chain(order).collect();
+    if needed.len() == expr.arity() {
+        return expr;
+    }
+    let needed: Vec<usize> = needed.into_iter().collect();
+    let places: BTreeMap<usize, usize> = needed.iter().enumerate().map(|(at, c)| (*c, at)).collect();
+    finishing.project.iter_mut().for_each(|c| *c = places[c]);
+    finishing.order_by.iter_mut().for_each(|o| o.column = places[&o.column]);
+    expr.project(needed)
 }
 
 /// Chooses how the query is answered: without a dataflow if that is possible and `fast`.

@@ -42,8 +42,9 @@ pub(crate) fn optimize_object(
     indexes: &dyn Fn(GlobalId) -> Vec<(GlobalId, Vec<MirScalarExpr>)>,
     one_shot: bool,
 ) -> Result<MirRelationExpr, OptimizerError> {
+    let mut expr = expr;
+    transform::hoist_volatile::apply(&mut expr);
     if !context.applies_transforms() {
-        let mut expr = expr;
         transform::normalize_lets::apply(&mut expr);
         transform::join_implementation::apply(&mut expr, indexes, one_shot);
         return Ok(expr);

@@ -56,7 +56,7 @@ fn render_path<'scope, T: RenderTime>(
 ) -> (Stream<'scope, T>, Vec<Errs<'scope, T>>) {
     let (mut stream, first) = {
         let beginning = (!later.is_empty()).then(|| T::to_inner(as_of));
-        start(&inputs[path.source], input_arities[path.source], path, beginning, until)
+        start(&inputs[path.source], path, beginning, until)
     };
     let mut errs = vec![first];
     for stage in &path.stages {
@@ -78,7 +78,6 @@ fn render_path<'scope, T: RenderTime>(
 /// The source's updates with their times, without those at the time `without`.
 fn start<'scope, T: RenderTime>(
     source: &Bundle<'scope, T>,
-    arity: usize,
     path: &JoinPath,
     without: Option<T>,
     until: Timestamp,

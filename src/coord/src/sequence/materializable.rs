@@ -1,6 +1,7 @@
 //! What may be maintained: views and indexes whose rows depend on nothing but collections and time.
 
 use hw_catalog::CatalogState;
+use hw_expr::func::Volatility;
 use hw_expr::{MirRelationExpr, MirScalarExpr, UnmaterializableFunc};
 use hw_sql::plan::ItemDefinition;
 
@@ -28,18 +29,45 @@ impl Coordinator {
         let views = self.expand_in(state, &mir, cluster)?.views;
         let mut found = None;
         for mut mir in views.into_iter().map(|(_, view)| view).chain([mir]) {
-            mir.visit_mut_post(&mut |e| {
-                for scalar in e.scalars_mut() {
-                    found = found.take().or_else(|| context_function(scalar));
-                }
+            visit_scalars(&mut mir, &mut |scalar| {
+                found = found.take().or_else(|| context_function(scalar).map(|f| name_of(&f)));
+                found = found.take().or_else(|| volatile_function(scalar));
             });
         }
-        match found {
-            None => Ok(()),
-            Some(f) => Err(AdapterError::new("0A000", format!("cannot materialize call to {}", name_of(&f)))
-                .with_hint("Use mz_now() in place of functions of the current time.")),
-        }
+        found.map_or(Ok(()), |name| Err(not_materializable(name)))
     }
+}
+
+/// What changes over time for no reason cannot be maintained: when a row goes, its former value is not known any more.
+pub(crate) fn check_not_volatile(
+    plans: &mut [(hw_repr::GlobalId, MirRelationExpr)],
+) -> Result<(), AdapterError> {
+    let mut found = None;
+    for (_, mir) in plans {
+        visit_scalars(mir, &mut |scalar| found = found.take().or_else(|| volatile_function(scalar)));
+    }
+    found.map_or(Ok(()), |name| Err(not_materializable(name)))
+}
+
+fn visit_scalars(mir: &mut MirRelationExpr, f: &mut impl FnMut(&MirScalarExpr)) {
+    mir.visit_mut_post(&mut |e| e.scalars_mut().into_iter().for_each(|scalar| f(scalar)));
+}
+
+fn not_materializable(name: &str) -> AdapterError {
+    AdapterError::new("0A000", format!("cannot materialize call to {name}"))
+        .with_hint("Use mz_now() in place of functions of the current time.")
+}
+
+fn volatile_function(scalar: &MirScalarExpr) -> Option<&'static str> {
+    let mut found = None;
+    scalar.visit_post(&mut |s| {
+        if let MirScalarExpr::Call { func, .. } = s
+            && func.def().volatility == Volatility::Volatile
+        {
+            found = Some(func.def().name);
+        }
+    });
+    found
 }
 
 fn context_function(scalar: &MirScalarExpr) -> Option<UnmaterializableFunc> {

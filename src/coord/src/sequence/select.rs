@@ -6,9 +6,7 @@ use hw_expr::{MapFilterProject, MirRelationExpr, MirScalarExpr, RowSetFinishing,
 use hw_optimizer::PeekPlan;
 use hw_plan::peek::PeekResponse;
 use hw_plan::{DataflowDescription, Peek, PeekTarget};
-use hw_repr::{
-    ClusterId, Datum, Diff, GlobalId, RelationDesc, Row, RowArena, ScalarType, Timestamp, compare_rows_by,
-};
+use hw_repr::{ClusterId, Datum, Diff, GlobalId, Row, RowArena, ScalarType, Timestamp, compare_rows_by};
 use hw_sql::plan::{CopyFormat, QueryWhen, SelectPlan};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -25,7 +23,6 @@ use crate::timestamp::{Isolation, ReadInputs, When, select};
 pub(crate) struct Read {
     pub(crate) plan: PeekPlan,
     pub(crate) finishing: RowSetFinishing,
-    pub(crate) desc: RelationDesc,
     pub(crate) cluster: ClusterId,
     /// What it reads: durable collections and indexes.
     pub(crate) inputs: BTreeSet<GlobalId>,
@@ -81,7 +78,7 @@ impl Coordinator {
         plan: SelectPlan,
         params: &Row,
     ) -> Result<Read, AdapterError> {
-        let SelectPlan { expr, desc, mut finishing, when } = plan;
+        let SelectPlan { expr, mut finishing, when, .. } = plan;
         let expr = crate::hir::bind(expr, params)?;
         let mut mir = hw_sql::lowering::lower(expr)?;
         self.replace_context_functions(session, &mut mir);
@@ -89,7 +86,7 @@ impl Coordinator {
         let plan = self.plan_peek(session, cluster, mir, &mut finishing, applies_transforms(session))?;
         let inputs = peek_inputs(&plan);
         let timestamp = self.choose_timestamp(session, cluster, &inputs, &when)?;
-        Ok(Read { plan, finishing, desc, cluster, inputs, timestamp })
+        Ok(Read { plan, finishing, cluster, inputs, timestamp })
     }
 
     /// Plans a query on a cluster, with or without the optimizer's transforms.

@@ -14,6 +14,7 @@ use crate::cancel::StatementCancel;
 use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::error::AdapterError;
+use crate::sequence::materializable::check_not_volatile;
 use crate::timestamp::{Isolation, ReadInputs, When, select};
 
 impl Coordinator {
@@ -58,6 +59,7 @@ impl Coordinator {
         let cluster = self.read_cluster(session, &mir)?;
         let mut objects = self.expand_for(session, &mir, cluster)?.views;
         objects.push((on_id, mir));
+        check_not_volatile(&mut objects)?;
         let up_to = plan.up_to.as_ref().map(|e| self.eval_timestamp(session, e)).transpose()?;
         let kind = ExportKind::Subscribe { with_snapshot: plan.with_snapshot, up_to, order_by: vec![] };
         let export = DataflowExport { on_id, desc: plan.from_desc.clone(), kind };

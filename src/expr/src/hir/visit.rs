@@ -7,6 +7,7 @@
 use hw_repr::{ColumnType, Row, ScalarType};
 
 use super::{ColumnRef, HirAggregateExpr, HirRelationExpr, HirScalarExpr, WindowExpr};
+use crate::func::Volatility;
 use crate::relation::{Id, LocalId};
 
 /// Grows the stack as needed: expressions are as deep as people write them.
@@ -178,6 +179,15 @@ impl HirScalarExpr {
     /// Whether a subquery occurs.
     pub fn contains_subquery(&self) -> bool {
         self.subquery().is_some() || self.children().into_iter().any(HirScalarExpr::contains_subquery)
+    }
+
+    /// Whether a volatile function is called: one whose value is another each time.
+    pub fn contains_volatile(&self) -> bool {
+        let mut found = false;
+        self.visit_pre(0, &mut |_, e| {
+            found |= matches!(e, HirScalarExpr::Call { func, .. } if func.def().volatility == Volatility::Volatile);
+        });
+        found
     }
 
     /// Whether a parameter occurs.

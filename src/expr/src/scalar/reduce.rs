@@ -191,7 +191,7 @@ fn reduce_comparison(
     y: &MirScalarExpr,
     input: &[ColumnType],
 ) -> Option<MirScalarExpr> {
-    if x == y && !x.could_error() && !x.typ(input).nullable && !is_volatile(x) {
+    if x == y && !x.could_error() && !x.typ(input).nullable && !x.contains_volatile() {
         let holds = matches!(role, Role::Eq | Role::Le | Role::Ge);
         return Some(if holds { MirScalarExpr::literal_true() } else { MirScalarExpr::literal_false() });
     }
@@ -266,16 +266,6 @@ fn unwrap_injective(role: Role, x: &MirScalarExpr, y: &MirScalarExpr) -> Option<
     comparison(role, vec![func.types().args[0].clone(), from], inner.clone(), literal)
 }
 
-fn is_volatile(e: &MirScalarExpr) -> bool {
-    let mut found = false;
-    e.visit_post(&mut |e| {
-        if let MirScalarExpr::Call { func, .. } = e {
-            found |= func.def().volatility == Volatility::Volatile;
-        }
-    });
-    found
-}
-
 /// AND (`and`) or OR: flat, each operand once, without operands that do not matter.
 fn reduce_junction(
     whole: &MirScalarExpr,
@@ -299,7 +289,10 @@ fn reduce_junction(
         let negation = e.clone().not();
         let negation = reduce_not(e).unwrap_or(negation);
         // They are sorted.
-        out.binary_search(&negation).is_ok() && !e.could_error() && !e.typ(input).nullable && !is_volatile(e)
+        out.binary_search(&negation).is_ok()
+            && !e.could_error()
+            && !e.typ(input).nullable
+            && !e.contains_volatile()
     });
     if contradiction {
         return Some(if and { MirScalarExpr::literal_false() } else { MirScalarExpr::literal_true() });

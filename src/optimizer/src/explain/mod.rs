@@ -113,7 +113,9 @@ pub fn explain_peek(
     names: &dyn Humanizer,
     options: &ExplainOptions,
 ) -> Result<String, OptimizerError> {
-    let objects = peek_objects(expr, views, context, transient_ids)?;
+    let finishing = &mut finishing.clone();
+    let objects = peek_objects(expr, views, context, finishing, transient_ids)?;
+    let finishing = &*finishing;
     let explain = Explain { names, options, result: Some(transient_ids.0) };
     if !physical {
         return Ok(objects_shown(&objects, Some(finishing), &explain));

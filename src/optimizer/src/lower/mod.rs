@@ -115,7 +115,14 @@ impl Lowerer<'_> {
                 self.lower_join(inputs, equivalences, implementation, mfp)
             }
             MirRelationExpr::FlatMap { input, func, exprs } => {
-                let input = Box::new(self.lower_read(input)?.plan);
+                let mut input = self.lower_read(input)?.plan;
+                // A row that comes and goes would be given one value when it comes and another when it goes.
+                if exprs.iter().any(MirScalarExpr::contains_volatile)
+                    && !matches!(input, Lir::Constant { .. })
+                {
+                    input = Lir::Union { inputs: vec![input], consolidate: true };
+                }
+                let input = Box::new(input);
                 let arity = mfp.output_arity();
                 let mfp = self.plan(mfp)?;
                 let plan = Lir::FlatMap { input, func: func.clone(), exprs: exprs.clone(), mfp };

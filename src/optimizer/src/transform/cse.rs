@@ -4,7 +4,8 @@
 //! Union(Filter p (Join(a, b)), Negate(Join(a, b)))     Let l = Join(a, b) in Union(Filter p (l), Negate(l))
 //! ```
 //!
-//! Each node gets a name, equal nodes the same one; names that are used once disappear again.
+//! Each node gets a name, equal nodes the same one; names that are used once disappear again. Nodes that call volatile
+//! functions are never equal.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -65,7 +66,9 @@ impl Naming<'_> {
                 for child in expr.children_mut() {
                     *child = self.name(take(child));
                 }
-                if let Some(known) = self.names.get(&expr) {
+                if let Some(known) = self.names.get(&expr)
+                    && !expr.scalars_mut().into_iter().any(|s| s.contains_volatile())
+                {
                     return known.clone();
                 }
                 let id = LocalId(*self.next);

@@ -171,13 +171,5 @@ fn fold(e: &mut MirRelationExpr) {
 }
 
 fn uses_context(e: &mut MirRelationExpr) -> bool {
-    e.scalars_mut().into_iter().any(|s| {
-        let mut volatile = s.contains_unmaterializable();
-        s.visit_post(&mut |e| {
-            if let MirScalarExpr::Call { func, .. } = e {
-                volatile |= func.def().volatility == hw_expr::func::Volatility::Volatile;
-            }
-        });
-        volatile
-    })
+    e.scalars_mut().into_iter().any(|s| s.contains_unmaterializable() || s.contains_volatile())
 }

@@ -9,6 +9,7 @@ mod equivalences;
 pub(crate) mod eval;
 mod fold_constants;
 pub(crate) mod fusion;
+pub(crate) mod hoist_volatile;
 mod join_constants;
 pub(crate) mod join_implementation;
 pub(crate) mod literal_constraints;

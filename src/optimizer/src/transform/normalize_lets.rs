@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 
-use hw_expr::func::Volatility;
 use hw_expr::relation::LetRecLimit;
 use hw_expr::{Id, LocalId, MirRelationExpr, MirScalarExpr};
 use hw_repr::RelationType;
@@ -160,20 +159,10 @@ fn is_cheap(value: &MirRelationExpr) -> bool {
         MirRelationExpr::Project { input, .. } => is_cheap(input),
         MirRelationExpr::Map { input, scalars: exprs }
         | MirRelationExpr::Filter { input, predicates: exprs } => {
-            exprs.iter().all(|e| !is_volatile(e)) && is_cheap(input)
+            !exprs.iter().any(MirScalarExpr::contains_volatile) && is_cheap(input)
         }
         _ => false,
     }
-}
-
-fn is_volatile(e: &MirScalarExpr) -> bool {
-    let mut found = false;
-    e.visit_post(&mut |e| {
-        if let MirScalarExpr::Call { func, .. } = e {
-            found |= func.def().volatility == Volatility::Volatile;
-        }
-    });
-    found
 }
 
 /// Gives each `Get` of a binding the type of its value, with keys.

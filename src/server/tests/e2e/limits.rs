@@ -126,10 +126,11 @@ async fn results_have_a_greatest_size() {
     // The system's limit is below every session's.
     server.connect_system().await.run("ALTER SYSTEM SET max_result_size = '50kB'").await;
     assert_eq!(client.error("SELECT * FROM t").await.1, "result exceeds max size of 50 kB");
-    // Whole rows count: a read carries the columns of its table to the end.
-    let rows =
-        pin!(client.driver().copy_out("COPY (SELECT a FROM t WHERE a <= 30) TO STDOUT").await.unwrap());
-    assert_eq!(rows.filter(|r| std::future::ready(r.is_ok())).count().await, 30);
+    // What counts is what is returned or ordered by, not whole rows of the table.
+    let rows = pin!(client.driver().copy_out("COPY (SELECT a FROM t) TO STDOUT").await.unwrap());
+    assert_eq!(rows.filter(|r| std::future::ready(r.is_ok())).count().await, 1000);
+    assert_eq!(client.rows("SELECT length(b) FROM t ORDER BY a DESC").await.len(), 1000);
+    assert_eq!(client.error("SELECT a FROM t ORDER BY b").await.0, "53200");
 }
 
 #[tokio::test(flavor = "multi_thread")]

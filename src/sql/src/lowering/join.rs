@@ -241,7 +241,8 @@ fn equi_condition(
     for e in conjuncts(on, true) {
         let mut outside = e.contains_subquery();
         e.visit_free(&mut |c| outside |= c.level > 0);
-        if outside {
+        // What is taken apart is computed twice.
+        if outside || e.contains_volatile() {
             return None;
         }
         let mut e = lower_alone(&e).ok()?;

@@ -87,7 +87,7 @@ fn aggregates(rows: &HirRelationExpr) -> bool {
 fn pair(predicate: &HirScalarExpr) -> Option<(HirScalarExpr, HirScalarExpr)> {
     let HirScalarExpr::Call { func, args } = predicate else { return None };
     let ([a, b], Some(Role::Eq)) = (args.as_slice(), func.role()) else { return None };
-    if predicate.contains_subquery() {
+    if predicate.contains_subquery() || predicate.contains_volatile() {
         return None;
     }
     let (outside, inside) = match (levels(a)?, levels(b)?) {

@@ -7,6 +7,9 @@ use crate::func::Registry;
 use crate::functions::signature::element_type;
 use crate::functions::string::regex::{matches, regex, split};
 
+/// The key of the optimizer's own table function that gives its argument.
+pub(crate) const VALUE_ONCE: &str = "hw_value_once(Any)";
+
 fn text_column(name: &str) -> RelationDesc {
     column(name, ScalarType::String, false)
 }
@@ -22,6 +25,10 @@ pub(crate) fn split_string<'a>(s: &'a str, delimiter: Option<&str>) -> Vec<&'a s
 }
 
 pub(super) fn register(r: &mut Registry) {
+    // One row: the argument, which is computed at this very place of a plan, once for each row that comes.
+    let mut value = table(VALUE_ONCE, |t| column("value", t[0].clone(), true), |_, _, a| singles([a[0]]));
+    value.strict = false;
+    r.add_table(value);
     r.add_table(table(
         "unnest(AnyArray)",
         |t| column("unnest", element_type(&t[0]), true),

@@ -5,7 +5,7 @@ mod json;
 mod registry;
 mod series;
 
-pub(crate) use expand::split_string;
+pub(crate) use expand::{VALUE_ONCE, split_string};
 use hw_repr::{Datum, RelationDesc, Row, ScalarType};
 
 use super::signature::{params, plain_key};
