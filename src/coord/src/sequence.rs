@@ -8,10 +8,11 @@
 //! * `purify`: statements that ask upstream systems first.
 //! * `subscribe`: SUBSCRIBE.
 //! * `explain`: EXPLAIN.
-//! * `settings`: SET, SHOW, PREPARE, cursors.
+//! * `settings`: SET, SHOW, PREPARE. `cursor`: DECLARE, FETCH, MOVE.
 //! * `transaction`: BEGIN, COMMIT, ROLLBACK. `rules`: what may be together in a transaction.
 
 pub(crate) mod cluster;
+mod cursor;
 pub(crate) mod ddl;
 pub(crate) mod dml;
 pub(crate) mod execute;

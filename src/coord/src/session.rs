@@ -115,6 +115,10 @@ pub struct Cursor {
     pub buffered: std::collections::VecDeque<Row>,
     /// Whether the rows have ended.
     pub done: bool,
+    /// How many rows have been fetched or passed over.
+    pub position: u64,
+    /// Whether more rows have been asked for than there were.
+    pub past_end: bool,
     /// Whether it outlives its transaction.
     pub hold: bool,
     /// Whether the transaction in which it was declared has not ended.

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hw_repr::{GlobalId, ScalarType};
-use sqlparser::tokenizer::Location;
+use sqlparser::tokenizer::{Location, Span};
 
 use crate::catalog::Catalog;
+use crate::error::PlanError;
 use crate::parser::Extensions;
 
 /// What planning needs to know of the session.
@@ -46,6 +47,8 @@ pub struct StatementContext<'a> {
     pub extensions: &'a Extensions,
     /// The types of parameters `$1`, `$2`, …: given, or inferred while planning; `None` is not known yet.
     pub param_types: RefCell<Vec<Option<ScalarType>>>,
+    /// Uses of parameters that say nothing of their types, such as `$1 IS NULL`.
+    pub open_params: RefCell<Vec<(usize, Span)>>,
     /// The items that the statement has been found to refer to.
     pub uses: RefCell<BTreeSet<GlobalId>>,
     /// Whether parameters are allowed.
@@ -64,6 +67,7 @@ impl<'a> StatementContext<'a> {
             session,
             extensions,
             param_types: RefCell::new(vec![]),
+            open_params: RefCell::new(vec![]),
             uses: RefCell::new(BTreeSet::new()),
             allow_params: false,
             names_are_ids: false,
@@ -84,6 +88,26 @@ impl<'a> StatementContext<'a> {
             return None;
         }
         usize::try_from(location.column).ok()
+    }
+
+    /// The types of the parameters, when all that is planned has been.
+    ///
+    /// # Errors
+    /// 42P18 for one of which nothing says the type, 42P08 for a use that does not know the type that is found elsewhere.
+    pub fn settled_params(&self) -> Result<Vec<ScalarType>, PlanError> {
+        let undetermined = |sqlstate, n| {
+            PlanError::new(sqlstate, format!("could not determine data type of parameter ${n}"))
+        };
+        let types = self.param_types.borrow();
+        for (n, span) in self.open_params.borrow().iter() {
+            if types.get(n - 1).is_some_and(Option::is_some) {
+                let e = undetermined("42P08", *n);
+                return Err(self.position(span.start).map_or(e.clone(), |p| e.at(p)));
+            }
+        }
+        let typed =
+            types.iter().enumerate().map(|(i, t)| t.clone().ok_or_else(|| undetermined("42P18", i + 1)));
+        typed.collect()
     }
 
     /// A context whose parameters have these types as far as given.

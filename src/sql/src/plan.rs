@@ -410,8 +410,8 @@ pub enum Plan {
         /// RETURNING, over `selection`'s columns with the table's (the first) as they are after UPDATE.
         returning: Option<ReturningPlan>,
     },
-    /// BEGIN.
-    Begin(TransactionMode),
+    /// BEGIN and START TRANSACTION, with the command tag.
+    Begin(TransactionMode, &'static str),
     /// SET TRANSACTION.
     SetTransaction {
         /// What is said of the mode.
@@ -448,8 +448,8 @@ pub enum Plan {
         name: String,
         /// The statement's text.
         sql: String,
-        /// The types that are given.
-        types: Vec<ScalarType>,
+        /// The types that are given, as far as they are.
+        types: Vec<Option<ScalarType>>,
     },
     /// EXECUTE.
     Execute {
@@ -469,17 +469,34 @@ pub enum Plan {
         /// WITH HOLD
         hold: bool,
     },
-    /// FETCH.
+    /// FETCH and MOVE.
     Fetch {
         /// The cursor.
         name: String,
-        /// How many rows; `None` is ALL.
-        count: Option<u64>,
+        /// Which rows.
+        direction: FetchDirection,
+        /// MOVE: the rows are passed over.
+        discard: bool,
         /// WITH (timeout = …), in milliseconds; `None` is the default: what is there for a SUBSCRIBE's cursor.
         timeout_ms: Option<u64>,
     },
     /// CLOSE; `None` is ALL.
     Close(Option<String>),
+}
+
+/// Where FETCH and MOVE go from where the cursor is (PostgreSQL manual, FETCH).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchDirection {
+    /// So many rows on; back if negative; none is the row where the cursor is.
+    Forward(i64),
+    /// All that follow.
+    ForwardAll,
+    /// All before, in reverse.
+    BackwardAll,
+    /// The n-th row; from the end if negative.
+    Absolute(i64),
+    /// The n-th row from here.
+    Relative(i64),
 }
 
 /// What is said of a transaction's mode.
@@ -699,6 +716,8 @@ pub enum CopyFormat {
         delimiter: u8,
         /// NULL
         null: String,
+        /// HEADER
+        header: CopyHeader,
     },
     /// CSV.
     Csv {
@@ -711,8 +730,32 @@ pub enum CopyFormat {
         /// NULL
         null: String,
         /// HEADER
-        header: bool,
+        header: CopyHeader,
+        /// What is said of single columns; nothing if empty.
+        forced: Vec<CopyForced>,
     },
     /// PostgreSQL's binary format.
     Binary,
+}
+
+/// Whether the first line of COPY's data is a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyHeader {
+    /// It is not.
+    No,
+    /// It is; what is read is passed over.
+    Yes,
+    /// It is, and has to give the columns' names.
+    Match,
+}
+
+/// What COPY's CSV options say of a column.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CopyForced {
+    /// FORCE_QUOTE: values are written in quotes.
+    pub quote: bool,
+    /// FORCE_NOT_NULL: what looks like NULL is a value.
+    pub not_null: bool,
+    /// FORCE_NULL: what looks like NULL is NULL in quotes too.
+    pub null: bool,
 }

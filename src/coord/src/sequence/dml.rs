@@ -44,6 +44,27 @@ pub(crate) struct Affected {
 pub(crate) struct Returning {
     exprs: Vec<MirScalarExpr>,
     desc: RelationDesc,
+    /// How many columns at the end of the rows are values of its that have been computed with the rows.
+    computed: usize,
+}
+
+/// Has those values of RETURNING that need a query computed with the rows that are affected, as the columns that come last.
+/// `shown` gives for a column of the rows that RETURNING sees its place in the rows that are read.
+fn compute_returning(
+    rows: HirRelationExpr,
+    arity: usize,
+    returning: Option<&mut ReturningPlan>,
+    shown: &dyn Fn(usize) -> usize,
+) -> (HirRelationExpr, usize) {
+    let mut computed = vec![];
+    for e in returning.into_iter().flat_map(|r| &mut r.exprs).filter(|e| e.contains_subquery()) {
+        let column = HirScalarExpr::column(arity + computed.len());
+        let mut value = std::mem::replace(e, column);
+        value.map_columns(shown);
+        computed.push(value);
+    }
+    let count = computed.len();
+    (if count == 0 { rows } else { rows.map(computed) }, count)
 }
 
 impl Coordinator {
@@ -59,12 +80,13 @@ impl Coordinator {
         &self,
         session: &Session,
         plan: Option<ReturningPlan>,
+        computed: usize,
         params: &Row,
     ) -> Result<Option<Returning>, AdapterError> {
         let Some(plan) = plan else { return Ok(None) };
         let bound = plan.exprs.into_iter().map(|e| crate::hir::bind_scalar(e, params));
         let exprs = self.lower_scalars(session, bound.collect::<Result<_, _>>()?)?;
-        Ok(Some(Returning { exprs, desc: plan.desc }))
+        Ok(Some(Returning { exprs, desc: plan.desc, computed }))
     }
 
     fn lower_scalars(
@@ -85,15 +107,18 @@ impl Coordinator {
         mut ctx: ExecuteContext,
         table: GlobalId,
         source: HirRelationExpr,
-        returning: Option<ReturningPlan>,
+        mut returning: Option<ReturningPlan>,
         params: Row,
     ) {
-        let planned = self.plan_affected(&mut ctx.session, table, source, &params);
-        let (select, returning) =
-            match planned.and_then(|s| Ok((s, self.lower_returning(&ctx.session, returning, &params)?))) {
-                Ok(planned) => planned,
-                Err(e) => return ctx.retire(Err(e)),
-            };
+        let arity = source.arity();
+        let (source, computed) = compute_returning(source, arity, returning.as_mut(), &|c| c);
+        let planned = self.plan_affected(&mut ctx.session, source, &params);
+        let lowered =
+            planned.and_then(|s| Ok((s, self.lower_returning(&ctx.session, returning, computed, &params)?)));
+        let (select, returning) = match lowered {
+            Ok(planned) => planned,
+            Err(e) => return ctx.retire(Err(e)),
+        };
         match select {
             SourceRows::Known(rows) => {
                 let result = self.buffer_insert(&mut ctx.session, table, rows, returning.as_ref());
@@ -112,16 +137,23 @@ impl Coordinator {
         table: GlobalId,
         selection: HirRelationExpr,
         assignments: Option<Vec<HirScalarExpr>>,
-        returning: Option<ReturningPlan>,
+        mut returning: Option<ReturningPlan>,
         params: Row,
     ) {
         let plan = || -> Result<_, AdapterError> {
-            let (selection, change) = match assignments {
-                None => (selection, Change::Delete),
-                Some(values) => (selection.map(values), Change::Update),
+            let arity = selection.arity();
+            let (change, values) = match assignments {
+                None => (Change::Delete, vec![]),
+                Some(values) => (Change::Update, values),
             };
-            let selection = crate::hir::bind(selection, &params)?;
-            Ok((select_of(selection)?, change, self.lower_returning(&ctx.session, returning, &params)?))
+            // RETURNING sees the new values in place of the old ones.
+            let own = values.len();
+            let shown = |c: usize| if c < own { arity + c } else { c };
+            let rows = selection.map(values);
+            let (rows, computed) = compute_returning(rows, arity, returning.as_mut(), &shown);
+            let rows = crate::hir::bind(rows, &params)?;
+            let returning = self.lower_returning(&ctx.session, returning, computed, &params)?;
+            Ok((select_of(rows)?, change, returning))
         };
         match plan() {
             Ok((select, change, returning)) => self.read_then_write(ctx, table, select, change, returning),
@@ -133,7 +165,6 @@ impl Coordinator {
     fn plan_affected(
         &mut self,
         session: &mut Session,
-        table: GlobalId,
         source: HirRelationExpr,
         params: &Row,
     ) -> Result<SourceRows, AdapterError> {
@@ -144,8 +175,7 @@ impl Coordinator {
             return Ok(SourceRows::Read(Box::new(select)));
         }
         self.replace_context_functions(session, &mut mir);
-        let (_, desc) = self.table_desc(table)?;
-        let mut finishing = RowSetFinishing::trivial(desc.arity());
+        let mut finishing = RowSetFinishing::trivial(select.desc.arity());
         let cluster = hw_catalog::builtin::MZ_CATALOG_SERVER_CLUSTER_ID;
         let plan = self.plan_peek(session, cluster, mir, &mut finishing, true)?;
         match plan {
@@ -172,6 +202,10 @@ impl Coordinator {
         let response = response("INSERT 0", &rows, returning)?;
         let now = self.oracle.now_ms();
         let transaction = session.transaction_mut(now);
+        let rows: Vec<Row> = match returning {
+            Some(r) if r.computed > 0 => rows.iter().map(|r| first_columns(r, desc.arity())).collect(),
+            _ => rows,
+        };
         transaction.written_bytes += rows.iter().map(Row::byte_len).sum::<usize>();
         if transaction.written_bytes > MAX_TRANSACTION_BYTES {
             return Err(AdapterError::new("53400", "transaction inserts too much")
@@ -364,20 +398,21 @@ fn changes_of(
     returning: Option<&Returning>,
 ) -> Result<(Updates, ExecuteResponse), AdapterError> {
     let arity = desc.arity();
-    let first_columns = |row: &Row| Row::pack(row.iter().take(arity));
+    let own = |row: &Row| first_columns(row, arity);
+    let computed = returning.map_or(0, |r| r.computed);
     let removed: Vec<Row> = match change {
         Change::Insert => vec![],
-        Change::Delete | Change::Update => rows.iter().map(first_columns).collect(),
+        Change::Delete | Change::Update => rows.iter().map(own).collect(),
     };
     // What RETURNING sees.
     let (tag, shown) = match change {
         Change::Insert => ("INSERT 0", rows),
         Change::Delete => ("DELETE", rows),
-        Change::Update => ("UPDATE", rows.iter().map(|row| updated(row, arity)).collect()),
+        Change::Update => ("UPDATE", rows.iter().map(|row| updated(row, arity, computed)).collect()),
     };
     let added: Vec<Row> = match change {
         Change::Delete => vec![],
-        Change::Insert | Change::Update => shown.iter().map(first_columns).collect(),
+        Change::Insert | Change::Update => shown.iter().map(own).collect(),
     };
     for row in &added {
         check_not_null(name, desc, row)?;
@@ -387,11 +422,16 @@ fn changes_of(
     Ok((updates.collect(), response))
 }
 
-/// A row with the new values, which come last, in place of the old ones, which come first.
-fn updated(row: &Row, arity: usize) -> Row {
+fn first_columns(row: &Row, arity: usize) -> Row {
+    Row::pack(row.iter().take(arity))
+}
+
+/// A row with the new values, which come last but for what RETURNING has computed, in place of the old ones, which come first.
+fn updated(row: &Row, arity: usize, computed: usize) -> Row {
     let datums = row.unpack();
-    let new = datums.len() - arity;
-    Row::pack(datums[new..].iter().chain(&datums[arity..new]).copied())
+    let end = datums.len() - computed;
+    let new = end - arity;
+    Row::pack(datums[new..end].iter().chain(&datums[arity..new]).chain(&datums[end..]).copied())
 }
 
 fn response(tag: &str, rows: &[Row], returning: Option<&Returning>) -> Result<ExecuteResponse, AdapterError> {

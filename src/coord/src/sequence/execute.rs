@@ -32,6 +32,7 @@ impl Coordinator {
         let desc =
             hw_sql::statement::describe(&scx, &statement.statement).map_err(|e| placed(e, &statement))?;
         let result = match &statement.statement {
+            Statement::Fetch { discard: true, .. } => None,
             Statement::Fetch { name, .. } => session.cursors.get(&name.value).map(|c| c.desc.clone()),
             Statement::Execute { name, .. } => {
                 session.prepared.get(&name.value).and_then(|p| p.result.clone())
@@ -72,8 +73,11 @@ impl Coordinator {
     ) -> Result<Planned, AdapterError> {
         let catalog = self.session_catalog(session);
         let info = session.info();
-        let params = portal.prepared.params.iter().cloned().map(Some).collect();
-        let scx = StatementContext::new(&catalog, &info, &statement.extensions).with_params(params);
+        let params: Vec<_> = portal.prepared.params.iter().cloned().map(Some).collect();
+        let mut scx = StatementContext::new(&catalog, &info, &statement.extensions);
+        if !params.is_empty() {
+            scx = scx.with_params(params);
+        }
         let request = hw_sql::statement::needs_purification(&scx, &statement.statement);
         if let Some(request) = request.map_err(|e| placed(e, statement))? {
             let connection = self.session_connection(session, request.connection)?;
@@ -116,7 +120,7 @@ impl Coordinator {
                 self.sequence_mutate(ctx, table, selection, assignments, returning, params);
             }
             Plan::CopyFrom { table, columns, format } => self.sequence_copy_from(ctx, table, columns, format),
-            Plan::Begin(mode) => self.sequence_begin(ctx, mode),
+            Plan::Begin(mode, tag) => self.sequence_begin(ctx, mode, tag),
             Plan::Commit => self.end_transaction(ctx, true, "COMMIT").await,
             Plan::Rollback => self.end_transaction(ctx, false, "ROLLBACK").await,
             Plan::ValidateConnection { id } => self.validate_connection(ctx, id),
@@ -135,7 +139,9 @@ impl Coordinator {
             }
             Plan::Execute { name, params } => Box::pin(self.sequence_execute(ctx, name, params)).await,
             Plan::Declare { name, sql, hold } => Box::pin(self.sequence_declare(ctx, name, sql, hold)).await,
-            Plan::Fetch { name, count, timeout_ms } => self.sequence_fetch(ctx, name, count, timeout_ms),
+            Plan::Fetch { name, direction, discard, timeout_ms } => {
+                self.sequence_fetch(ctx, name, direction, discard, timeout_ms)
+            }
             other => self.sequence_ddl(ctx, other).await,
         }
     }

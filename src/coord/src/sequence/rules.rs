@@ -5,7 +5,7 @@
 //! without BEGIN a statement that cannot share a transaction with those before it begins a new one.
 
 use hw_expr::HirRelationExpr;
-use hw_sql::plan::{CopySource, DiscardWhat, Plan};
+use hw_sql::plan::{CopySource, DiscardWhat, Plan, ReturningPlan};
 
 use super::transaction::Gathered;
 use crate::error::AdapterError;
@@ -32,6 +32,13 @@ fn reads(expr: &HirRelationExpr) -> Class {
     if expr.global_gets().is_empty() { Class::Neutral } else { Class::Read }
 }
 
+/// Whether an INSERT reads relations, for its rows or for RETURNING.
+fn inserts_what_it_reads(source: &HirRelationExpr, returning: Option<&ReturningPlan>) -> bool {
+    let returned = returning.iter().flat_map(|r| &r.exprs);
+    let subqueries = HirRelationExpr::unit().map(returned.cloned().collect());
+    !source.global_gets().is_empty() || !subqueries.global_gets().is_empty()
+}
+
 fn classify(plan: &Plan) -> Class {
     match plan {
         Plan::Select(select) => reads(&select.expr),
@@ -42,11 +49,13 @@ fn classify(plan: &Plan) -> Class {
         Plan::Explain(_) => Class::Read,
         Plan::Subscribe(_) => Class::Subscribe,
         Plan::CopyFrom { .. } => Class::Insert,
-        Plan::Insert { source, .. } if source.global_gets().is_empty() => Class::Insert,
+        Plan::Insert { source, returning, .. } if !inserts_what_it_reads(source, returning.as_ref()) => {
+            Class::Insert
+        }
         Plan::Commit
         | Plan::Rollback
         | Plan::ConstantRows { .. }
-        | Plan::Begin(_)
+        | Plan::Begin(..)
         | Plan::SetTransaction { .. }
         | Plan::SetVariable { .. }
         | Plan::ResetVariable(_)
@@ -73,7 +82,9 @@ fn classify(plan: &Plan) -> Class {
 /// How PostgreSQL calls a statement that writes.
 fn name_of(plan: &Plan) -> &'static str {
     match plan {
-        Plan::Insert { source, .. } if !source.global_gets().is_empty() => "INSERT from a query of relations",
+        Plan::Insert { source, returning, .. } if inserts_what_it_reads(source, returning.as_ref()) => {
+            "INSERT from a query of relations"
+        }
         Plan::Insert { .. } => "INSERT",
         Plan::CopyFrom { .. } => "COPY FROM",
         Plan::Mutate { assignments: None, .. } => "DELETE",

@@ -1,18 +1,16 @@
-//! SET, SHOW, PREPARE, EXECUTE, cursors, DISCARD.
+//! SET, SHOW, PREPARE, EXECUTE, DISCARD.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hw_expr::HirScalarExpr;
 use hw_repr::{Datum, RelationDesc, Row, RowArena, ScalarType};
-use hw_sql::StatementContext;
 use hw_sql::plan::{DiscardWhat, Plan};
 
 use super::transaction::{check_mode_change, warn_outside_block};
 use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext};
 use crate::error::AdapterError;
-use crate::session::{Cursor, Portal, Session};
+use crate::session::{Portal, Session};
 use crate::vars;
 
 /// Rows that are there already.
@@ -26,7 +24,7 @@ pub(crate) fn constant_rows(desc: RelationDesc, rows: Vec<Row>, tag: &str) -> Ex
     }
 }
 
-fn done(tag: &str) -> Result<ExecuteResponse, AdapterError> {
+pub(super) fn done(tag: &str) -> Result<ExecuteResponse, AdapterError> {
     Ok(ExecuteResponse::Done(tag.to_owned()))
 }
 
@@ -85,7 +83,7 @@ impl Coordinator {
                     ));
                 }
                 let statement = hw_sql::parser::parse(&sql)?.into_iter().next();
-                let prepared = self.prepare(session, statement, types.into_iter().map(Some).collect())?;
+                let prepared = self.prepare(session, statement, types)?;
                 session.prepared.insert(name, Arc::new(prepared));
                 done("PREPARE")
             }
@@ -105,7 +103,7 @@ impl Coordinator {
             }
             Plan::Close(Some(name)) => match session.cursors.remove(&name) {
                 Some(_) => done("CLOSE CURSOR"),
-                None => Err(unknown_cursor(&name)),
+                None => Err(super::cursor::unknown_cursor(&name)),
             },
             other => Err(AdapterError::internal(format!("not a setting: {other:?}"))),
         }
@@ -173,129 +171,4 @@ impl Coordinator {
             Err(e) => ctx.retire(Err(e)),
         }
     }
-
-    /// DECLARE: the query starts now, its rows are taken by FETCH.
-    pub(crate) async fn sequence_declare(
-        &mut self,
-        ctx: ExecuteContext,
-        name: String,
-        sql: String,
-        hold: bool,
-    ) {
-        if ctx.session.cursors.contains_key(&name) {
-            return ctx.retire(Err(AdapterError::new("42P03", format!("cursor \"{name}\" already exists"))));
-        }
-        let explicit = ctx.session.transaction.as_ref().is_some_and(|t| t.explicit);
-        if !explicit && !hold {
-            return ctx.retire(Err(AdapterError::new(
-                "25P01",
-                "DECLARE CURSOR can only be used in transaction blocks",
-            )));
-        }
-        let plan = self.plan_cursor(&ctx.session, &sql);
-        let plan = match plan {
-            Ok(plan) => plan,
-            Err(e) => return ctx.retire(Err(e)),
-        };
-        let (reply, rx) = tokio::sync::oneshot::channel();
-        let outer = ctx.reply;
-        self.sequence(ExecuteContext { session: ctx.session, reply }, plan, Row::default()).await;
-        hw_base::task::spawn("declare", async move {
-            let Ok((mut session, result)) = rx.await else { return };
-            let result = match result {
-                Ok(ExecuteResponse::Rows { desc, rows, live, .. }) => {
-                    let buffered = std::collections::VecDeque::new();
-                    let cursor =
-                        Cursor { desc, rows, buffered, done: false, hold, is_new: true, subscribe: live };
-                    session.cursors.insert(name, cursor);
-                    done("DECLARE CURSOR")
-                }
-                Ok(_) => Err(AdapterError::new("0A000", "a cursor must be over a query or a SUBSCRIBE")),
-                Err(e) => Err(e),
-            };
-            let _gone = outer.send((session, result));
-        });
-    }
-
-    fn plan_cursor(&mut self, session: &Session, sql: &str) -> Result<Plan, AdapterError> {
-        let mut statements = hw_sql::parser::parse(sql)?;
-        let statement =
-            statements.pop().ok_or_else(|| AdapterError::new("42601", "a cursor needs a query"))?;
-        let catalog = self.session_catalog(session);
-        let info = session.info();
-        let scx = StatementContext::new(&catalog, &info, &statement.extensions);
-        let owned = &mut self.catalog;
-        let mut ids = || owned.allocate_user_id();
-        let plan = hw_sql::statement::plan_statement(&scx, &statement.statement, &mut ids)?;
-        match plan {
-            Plan::Select(_) | Plan::Subscribe(_) | Plan::ConstantRows { .. } => Ok(plan),
-            _ => Err(AdapterError::new("42601", "a cursor must be over a query or a SUBSCRIBE")),
-        }
-    }
-
-    /// FETCH: what is there, up to the count. For a subscription it waits until something is there or the timeout has passed; by default it
-    /// waits for the count or, without one, for something.
-    pub(crate) fn sequence_fetch(
-        &mut self,
-        ctx: ExecuteContext,
-        name: String,
-        count: Option<u64>,
-        timeout_ms: Option<u64>,
-    ) {
-        hw_base::task::spawn("fetch", async move {
-            let mut ctx = ctx;
-            let cancel = ctx.session.cancel.clone();
-            let Some(mut cursor) = ctx.session.cursors.remove(&name) else {
-                return ctx.retire(Err(unknown_cursor(&name)));
-            };
-            let desc = cursor.desc.clone();
-            let rows = tokio::select! {
-                rows = fetch(&mut cursor, count, timeout_ms) => rows,
-                () = cancel.cancelled() => Err(cancel.error()),
-            };
-            ctx.session.cursors.insert(name, cursor);
-            ctx.retire(rows.map(|rows| ExecuteResponse::Rows {
-                desc,
-                rows: RowStream::ready(rows),
-                tag: "FETCH".into(),
-                bare_tag: false,
-                live: false,
-            }));
-        });
-    }
-}
-
-async fn fetch(
-    cursor: &mut Cursor,
-    count: Option<u64>,
-    timeout_ms: Option<u64>,
-) -> Result<Vec<Row>, AdapterError> {
-    let want = count.map_or(usize::MAX, |c| usize::try_from(c).unwrap_or(usize::MAX));
-    let deadline = timeout_ms.map(|ms| tokio::time::Instant::now() + Duration::from_millis(ms));
-    while !cursor.done && cursor.buffered.len() < want {
-        let wait = match (cursor.subscribe, deadline) {
-            (false, _) => None,
-            (true, Some(at)) => Some(at.saturating_duration_since(tokio::time::Instant::now())),
-            // Without a timeout: FETCH ALL takes what is there, FETCH n waits for the first row.
-            (true, None) if count.is_none() || !cursor.buffered.is_empty() => Some(Duration::from_millis(1)),
-            (true, None) => None,
-        };
-        let next = match wait {
-            None => cursor.rows.next().await,
-            Some(wait) => match tokio::time::timeout(wait, cursor.rows.next()).await {
-                Ok(next) => next,
-                Err(_) => break,
-            },
-        };
-        match next {
-            Some(batch) => cursor.buffered.extend(batch?),
-            None => cursor.done = true,
-        }
-    }
-    let take = want.min(cursor.buffered.len());
-    Ok(cursor.buffered.drain(..take).collect())
-}
-
-fn unknown_cursor(name: &str) -> AdapterError {
-    AdapterError::new("34000", format!("cursor \"{name}\" does not exist"))
 }

@@ -10,7 +10,7 @@ use crate::group_commit::{OnCommit, Updates};
 use crate::session::{Session, Transaction, TransactionOps};
 
 impl Coordinator {
-    pub(crate) fn sequence_begin(&mut self, mut ctx: ExecuteContext, mode: TransactionMode) {
+    pub(crate) fn sequence_begin(&mut self, mut ctx: ExecuteContext, mode: TransactionMode, tag: &str) {
         let now = self.oracle.now_ms();
         let transaction = ctx.session.transaction_mut(now);
         if transaction.explicit {
@@ -22,7 +22,7 @@ impl Coordinator {
             transaction.explicit = true;
         }
         let result = set_mode(&mut ctx.session, mode);
-        ctx.retire(result.map(|()| ExecuteResponse::Done("BEGIN".into())));
+        ctx.retire(result.map(|()| ExecuteResponse::Done(tag.into())));
     }
 
     /// SET TRANSACTION and SET SESSION CHARACTERISTICS AS TRANSACTION

@@ -14,11 +14,18 @@ pub(super) struct Style {
     pub(super) escape: u8,
 }
 
-/// Appends a field's text, quoted if it must be.
-pub(super) fn write_field(value: &str, style: &Style, null: &str, alone: bool, out: &mut BytesMut) {
+/// Appends a field's text, quoted if it must be or if that is asked for.
+pub(super) fn write_field(
+    value: &str,
+    style: &Style,
+    null: &str,
+    alone: bool,
+    force: bool,
+    out: &mut BytesMut,
+) {
     let special = |b: u8| b == style.delimiter || b == style.quote || b == b'\n' || b == b'\r';
     // A line of `\.` would end the data.
-    let quoted = value == null || (alone && value == "\\.") || value.bytes().any(special);
+    let quoted = force || value == null || (alone && value == "\\.") || value.bytes().any(special);
     if !quoted {
         out.put_slice(value.as_bytes());
         return;

@@ -2,7 +2,7 @@
 
 use hw_repr::text::DecodeContext;
 use hw_repr::{RelationDesc, Row, RowArena, ScalarType};
-use hw_sql::plan::CopyFormat;
+use hw_sql::plan::{CopyForced, CopyFormat, CopyHeader};
 
 use super::binary::BinaryDecoder;
 use super::lines::{LineSink, Lines};
@@ -24,12 +24,12 @@ impl CopyDecoder {
     /// A decoder of rows of `desc`.
     pub fn new(desc: &RelationDesc, format: &CopyFormat, cx: DecodeContext) -> Self {
         let columns = desc.iter().map(|(name, typ)| (name.clone(), typ.scalar_type.clone())).collect();
-        let (style, null, skip, delimiter) = match format {
+        let (style, null, header, delimiter, forced) = match format {
             CopyFormat::Binary => return CopyDecoder(Decoder::Binary(BinaryDecoder::new(columns))),
-            CopyFormat::Text { delimiter, null } => (None, null, false, *delimiter),
-            CopyFormat::Csv { delimiter, quote, escape, null, header } => {
+            CopyFormat::Text { delimiter, null, header } => (None, null, *header, *delimiter, vec![]),
+            CopyFormat::Csv { delimiter, quote, escape, null, header, forced } => {
                 let style = csv::Style { delimiter: *delimiter, quote: *quote, escape: *escape };
-                (Some(style), null, *header, *delimiter)
+                (Some(style), null, *header, *delimiter, forced.clone())
             }
         };
         let decoder = LineDecoder {
@@ -38,7 +38,8 @@ impl CopyDecoder {
             style,
             delimiter,
             null: null.clone().into_bytes(),
-            skip,
+            header,
+            forced,
             fields: Fields::default(),
             rows: Vec::new(),
         };
@@ -85,15 +86,18 @@ struct LineDecoder {
     style: Option<csv::Style>,
     delimiter: u8,
     null: Vec<u8>,
-    /// Whether the next line is a header.
-    skip: bool,
+    /// What the next line is.
+    header: CopyHeader,
+    /// What is said of single columns.
+    forced: Vec<CopyForced>,
     fields: Fields,
     rows: Vec<Row>,
 }
 
 impl LineSink for LineDecoder {
     fn line(&mut self, line: &[u8], number: u64) -> Result<(), CopyError> {
-        if std::mem::take(&mut self.skip) {
+        let header = std::mem::replace(&mut self.header, CopyHeader::No);
+        if header == CopyHeader::Yes {
             return Ok(());
         }
         let of_line = |mut e: CopyError| {
@@ -103,6 +107,9 @@ impl LineSink for LineDecoder {
         match &self.style {
             None => text::split(line, self.delimiter, &self.null, &mut self.fields),
             Some(style) => csv::split(line, style, &self.null, &mut self.fields).map_err(of_line)?,
+        }
+        if header == CopyHeader::Match {
+            return self.match_header().map_err(of_line);
         }
         if self.columns.is_empty() && line.is_empty() {
             self.rows.push(Row::default());
@@ -121,11 +128,42 @@ impl LineSink for LineDecoder {
 }
 
 impl LineDecoder {
+    /// That the fields of the first line are the columns' names.
+    fn match_header(&self) -> Result<(), CopyError> {
+        let (found, wanted) = (self.fields.len(), self.columns.len());
+        if found != wanted {
+            let text =
+                format!("wrong number of fields in header line: field count is {found}, expected {wanted}");
+            return Err(CopyError::format(text));
+        }
+        for (i, (field, (name, _))) in self.fields.iter().zip(&self.columns).enumerate() {
+            let found = match field {
+                Some(bytes) if bytes == name.as_bytes() => continue,
+                Some(bytes) => format!("got \"{}\"", String::from_utf8_lossy(bytes)),
+                None => format!("got null value (\"{}\")", String::from_utf8_lossy(&self.null)),
+            };
+            let text =
+                format!("column name mismatch in header line field {}: {found}, expected \"{name}\"", i + 1);
+            return Err(CopyError::format(text));
+        }
+        Ok(())
+    }
+
+    /// The value of a field as the column's options have it: NULL and the text that stands for it are taken for each other.
+    fn forced<'f>(&'f self, column: usize, field: Option<&'f [u8]>) -> Option<&'f [u8]> {
+        let forced = self.forced.get(column).copied().unwrap_or_default();
+        match field {
+            None if forced.not_null => Some(self.null.as_slice()),
+            Some(bytes) if forced.null && bytes == self.null => None,
+            field => field,
+        }
+    }
+
     fn row(&self, number: u64) -> Result<Row, CopyError> {
         let arena = RowArena::new();
         Row::try_pack_with(|packer| {
-            for (field, (name, typ)) in self.fields.iter().zip(&self.columns) {
-                let Some(bytes) = field else {
+            for (i, (field, (name, typ))) in self.fields.iter().zip(&self.columns).enumerate() {
+                let Some(bytes) = self.forced(i, field) else {
                     packer.push(hw_repr::Datum::Null);
                     continue;
                 };

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use hw_repr::adt::TimeZone;
 use hw_repr::text::EncodeContext;
 use hw_repr::{RelationDesc, Row, ScalarType};
-use hw_sql::plan::CopyFormat;
+use hw_sql::plan::{CopyFormat, CopyHeader};
 
 use super::{binary, csv, text};
 
@@ -33,13 +33,22 @@ impl CopyEncoder {
     /// What comes before the rows.
     pub fn header(&self, out: &mut BytesMut) {
         match &self.format {
-            CopyFormat::Csv { delimiter, quote, escape, null, header: true } => {
+            CopyFormat::Csv { delimiter, quote, escape, null, header, .. } if *header != CopyHeader::No => {
                 for (i, name) in self.names.iter().enumerate() {
                     if i > 0 {
                         out.put_u8(*delimiter);
                     }
                     let style = csv::Style { delimiter: *delimiter, quote: *quote, escape: *escape };
-                    csv::write_field(name, &style, null, self.names.len() == 1, out);
+                    csv::write_field(name, &style, null, self.names.len() == 1, false, out);
+                }
+                out.put_u8(b'\n');
+            }
+            CopyFormat::Text { delimiter, header, .. } if *header != CopyHeader::No => {
+                for (i, name) in self.names.iter().enumerate() {
+                    if i > 0 {
+                        out.put_u8(*delimiter);
+                    }
+                    text::write_field(name, *delimiter, out);
                 }
                 out.put_u8(b'\n');
             }
@@ -52,7 +61,7 @@ impl CopyEncoder {
     pub fn row(&mut self, row: &Row, out: &mut BytesMut) {
         match &self.format {
             CopyFormat::Binary => binary::write_row(row, &self.types, out),
-            CopyFormat::Text { delimiter, null } => {
+            CopyFormat::Text { delimiter, null, .. } => {
                 for (i, (datum, typ)) in row.iter().zip(&self.types).enumerate() {
                     if i > 0 {
                         out.put_u8(*delimiter);
@@ -67,7 +76,7 @@ impl CopyEncoder {
                 }
                 out.put_u8(b'\n');
             }
-            CopyFormat::Csv { delimiter, quote, escape, null, .. } => {
+            CopyFormat::Csv { delimiter, quote, escape, null, forced, .. } => {
                 let style = csv::Style { delimiter: *delimiter, quote: *quote, escape: *escape };
                 for (i, (datum, typ)) in row.iter().zip(&self.types).enumerate() {
                     if i > 0 {
@@ -79,7 +88,8 @@ impl CopyEncoder {
                     }
                     self.value.clear();
                     hw_repr::text::encode_with(datum, typ, &self.cx, &mut self.value);
-                    csv::write_field(&self.value, &style, null, self.types.len() == 1, out);
+                    let force = forced.get(i).is_some_and(|f| f.quote);
+                    csv::write_field(&self.value, &style, null, self.types.len() == 1, force, out);
                 }
                 out.put_u8(b'\n');
             }

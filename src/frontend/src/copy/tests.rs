@@ -7,21 +7,22 @@ use hw_repr::adt::TimeZone;
 use hw_repr::testing::{arb_row, arb_scalar_type};
 use hw_repr::text::DecodeContext;
 use hw_repr::{Datum, RelationDesc, Row, ScalarType};
-use hw_sql::plan::CopyFormat;
+use hw_sql::plan::{CopyForced, CopyFormat, CopyHeader};
 use proptest::prelude::*;
 
 use super::{CopyDecoder, CopyEncoder, CopyError};
 
 fn text() -> CopyFormat {
-    CopyFormat::Text { delimiter: b'\t', null: "\\N".into() }
+    CopyFormat::Text { delimiter: b'\t', null: "\\N".into(), header: CopyHeader::No }
 }
 
 fn csv() -> CopyFormat {
-    CopyFormat::Csv { delimiter: b',', quote: b'"', escape: b'"', null: String::new(), header: false }
+    csv_with(b',', b'"', b'"', "", false)
 }
 
 fn csv_with(delimiter: u8, quote: u8, escape: u8, null: &str, header: bool) -> CopyFormat {
-    CopyFormat::Csv { delimiter, quote, escape, null: null.into(), header }
+    let header = if header { CopyHeader::Yes } else { CopyHeader::No };
+    CopyFormat::Csv { delimiter, quote, escape, null: null.into(), header, forced: vec![] }
 }
 
 fn strings(names: &[&str]) -> RelationDesc {
@@ -97,7 +98,7 @@ fn text_is_written_as_postgresql_writes_it() {
         encode(&int_and_string(), text(), &rows),
         b"1\ttab\\there\n\\N\ta\\\\b\\nc\\rd\\b\\v\\f\x01\n2\t\n3\t\\N\n"
     );
-    let bar = CopyFormat::Text { delimiter: b'|', null: "nil".into() };
+    let bar = CopyFormat::Text { delimiter: b'|', null: "nil".into(), header: CopyHeader::No };
     let rows = [row(Datum::Null, Datum::String("a|b\tc"))];
     assert_eq!(encode(&int_and_string(), bar, &rows), b"nil|a\\|b\\tc\n");
 }
@@ -223,11 +224,60 @@ fn rows_before_an_error_and_after_the_end() {
     assert!(decoder.push(b"x", &mut rows).is_err());
 }
 
+#[test]
+fn headers() {
+    let with = |header| CopyFormat::Text { delimiter: b'\t', null: "\\N".into(), header };
+    assert_eq!(decode_strings(2, &with(CopyHeader::Yes), b"x\n1\t2\n").unwrap(), [some(&["1", "2"])]);
+    assert_eq!(decode_strings(2, &with(CopyHeader::Match), b"a\tb\n1\t2\n").unwrap(), [some(&["1", "2"])]);
+    let error = |data: &[u8]| {
+        let e = decode_strings(2, &with(CopyHeader::Match), data).unwrap_err();
+        format!("{} {} @ {}", e.error.sqlstate, e.error.message, e.place)
+    };
+    assert_eq!(
+        error(b"a\n"),
+        "22P04 wrong number of fields in header line: field count is 1, expected 2 @ line 1: \"a\""
+    );
+    assert_eq!(
+        error(b"a\tc\n"),
+        "22P04 column name mismatch in header line field 2: got \"c\", expected \"b\" @ line 1: \"a\tc\""
+    );
+    assert_eq!(
+        error(b"\\N\tb\n"),
+        "22P04 column name mismatch in header line field 1: got null value (\"\\N\"), expected \"a\" @ line 1: \"\\N\tb\""
+    );
+    let desc = strings(&["a", "b"]);
+    let row = Row::pack_slice(&[Datum::String("x\ty"), Datum::Null]);
+    assert_eq!(encode(&desc, with(CopyHeader::Yes), &[row]), b"a\tb\nx\\ty\t\\N\n");
+}
+
+#[test]
+fn forced_columns() {
+    let with = |forced: &[CopyForced]| CopyFormat::Csv {
+        delimiter: b',',
+        quote: b'"',
+        escape: b'"',
+        null: "nil".into(),
+        header: CopyHeader::No,
+        forced: forced.to_vec(),
+    };
+    let plain = CopyForced::default();
+    let row = Row::pack_slice(&[Datum::String("x"), Datum::Null]);
+    let quoted = CopyForced { quote: true, ..plain };
+    assert_eq!(encode(&strings(&["a", "b"]), with(&[quoted, quoted]), &[row]), b"\"x\",nil\n");
+    let (null, not_null) = (CopyForced { null: true, ..plain }, CopyForced { not_null: true, ..plain });
+    let read = |forced: &[CopyForced]| decode_strings(2, &with(forced), b"nil,\"nil\"\n").unwrap().remove(0);
+    let value = || Some("nil".to_owned());
+    assert_eq!(read(&[]), [None, value()]);
+    assert_eq!(read(&[not_null, null]), [value(), None]);
+    assert_eq!(read(&[null, not_null]), [None, value()]);
+}
+
 fn formats() -> impl Strategy<Value = CopyFormat> {
     prop_oneof![
         Just(text()),
-        Just(CopyFormat::Text { delimiter: b'|', null: "NULL".into() }),
+        Just(CopyFormat::Text { delimiter: b'|', null: "NULL".into(), header: CopyHeader::No }),
         Just(csv()),
+        Just(CopyFormat::Text { delimiter: b'\t', null: "NULL".into(), header: CopyHeader::Match }),
         Just(csv_with(b'\t', b'\'', b'\\', "NULL", true)),
         Just(csv_with(b',', b'"', b'"', "NULL", true)),
         Just(CopyFormat::Binary),

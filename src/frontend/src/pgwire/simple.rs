@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use hw_coord::ExecuteResponse;
 use hw_coord::session::{Portal, PreparedStatement};
-use hw_coord::{AdapterError, ExecuteResponse};
 use hw_repr::Row;
 use hw_sql::parser::{ParsedStatement, Statement};
 use pgwire::messages::response::EmptyQueryResponse;
@@ -44,9 +44,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Executes a statement and sends its rows. Gives the command tag, or `None` if it was empty.
     async fn execute_simple(&mut self, statement: ParsedStatement) -> Result<Option<String>, Failure> {
-        if statement.params > 0 && !matches!(statement.statement, Statement::Prepare { .. }) {
-            return Err(AdapterError::new("42P02", "there is no parameter $1").into());
-        }
         let table = copied_table(&statement.statement);
         let prepared = PreparedStatement {
             statement: Some(statement),

@@ -50,6 +50,8 @@ async fn formats_are_postgresqls() {
         "FORMAT binary",
         "FORMAT text",
         "FORMAT csv, HEADER",
+        "FORMAT text, HEADER",
+        "FORMAT csv, HEADER, NULL 'nil', ENCODING 'utf-8'",
         "FORMAT csv, DELIMITER ';', NULL '-', QUOTE ''''",
     ] {
         let out = format!("COPY (SELECT * FROM t ORDER BY k) TO STDOUT ({format})");

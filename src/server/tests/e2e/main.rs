@@ -15,6 +15,7 @@ mod errors;
 mod faults;
 mod guide;
 mod limits;
+mod parameters;
 mod pgwire;
 mod process;
 mod random_queries;

@@ -10,7 +10,7 @@ use sqlparser::ast;
 pub use sqlparser::ast::Ident;
 
 use crate::catalog::ItemKind;
-use crate::plan::DiscardWhat;
+use crate::plan::{DiscardWhat, FetchDirection};
 
 /// A name of one or more parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -668,8 +668,8 @@ pub enum Statement {
     ResetAll,
     /// DISCARD
     Discard(DiscardWhat),
-    /// BEGIN
-    Begin(TransactionModes),
+    /// BEGIN and START TRANSACTION, with the command tag
+    Begin(TransactionModes, &'static str),
     /// COMMIT
     Commit,
     /// ROLLBACK
@@ -703,12 +703,14 @@ pub enum Statement {
         /// WITH HOLD
         hold: bool,
     },
-    /// FETCH
+    /// FETCH and MOVE
     Fetch {
         /// The cursor.
         name: Ident,
-        /// How many; `None` is ALL.
-        count: Option<u64>,
+        /// Which rows.
+        direction: FetchDirection,
+        /// MOVE
+        discard: bool,
         /// WITH (TIMEOUT = …)
         options: Vec<SqlOption>,
     },

@@ -373,14 +373,4 @@ impl<'a> Cursor<'a> {
         self.expect_token(&Token::RParen)?;
         Ok(OptionValue::Replicas(replicas))
     }
-
-    pub(crate) fn number(&mut self) -> Parsed<u64> {
-        let n = match self.peek() {
-            Token::Number(n, _) => n.parse().ok(),
-            _ => None,
-        };
-        let n = n.ok_or_else(|| self.unexpected())?;
-        self.advance();
-        Ok(n)
-    }
 }

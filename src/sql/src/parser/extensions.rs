@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hw_expr::relation::LetRecLimit;
 use hw_expr::window::FrameExclusion;
-use sqlparser::ast::{DataType, Ident, JoinConstraint, ObjectName, ObjectNamePart, Select, With};
+use sqlparser::ast::{Cte, DataType, Expr, Ident, JoinConstraint, ObjectName, ObjectNamePart, Select, With};
 use sqlparser::tokenizer::Span;
 
 /// What begins the name of a type that stands for an entry of [`Extensions`]; a control character, which no text may hold.
@@ -18,6 +18,9 @@ pub const ROWS_FROM: &str = "rows from";
 
 /// The name of an argument that is written after VARIADIC; a control character, which no text may hold.
 pub const VARIADIC: &str = "\u{1}variadic";
+
+/// The name of the column that stands in an empty select list; a control character, which no text may hold.
+pub const NO_COLUMN: &str = "\u{1}none";
 
 /// The field that the star of `(record).*` becomes.
 pub const RECORD_STAR: &str = "*";
@@ -44,6 +47,39 @@ pub struct GroupSizeHints {
     pub limit: Option<u64>,
 }
 
+/// `SEARCH (BREADTH | DEPTH) FIRST BY columns SET sequence`
+#[derive(Debug, Clone)]
+pub struct SearchClause {
+    /// BREADTH
+    pub breadth: bool,
+    /// The columns that are sorted by.
+    pub columns: Vec<Ident>,
+    /// The column that is added.
+    pub sequence: Ident,
+}
+
+/// `CYCLE columns SET mark [TO value DEFAULT value] USING path`
+#[derive(Debug, Clone)]
+pub struct CycleClause {
+    /// The columns whose values tell that a row has been seen.
+    pub columns: Vec<Ident>,
+    /// The column that says so.
+    pub mark: Ident,
+    /// Its values: when it has been, and otherwise.
+    pub values: Option<(Expr, Expr)>,
+    /// The column of what has been seen.
+    pub path: Ident,
+}
+
+/// What is written after a common table expression.
+#[derive(Debug, Clone, Default)]
+pub struct CteClauses {
+    /// SEARCH
+    pub search: Option<SearchClause>,
+    /// CYCLE
+    pub cycle: Option<CycleClause>,
+}
+
 /// What of a statement's text `sqlparser`'s grammar cannot express, found in its tokens and kept by position: see the accessors.
 #[derive(Debug, Clone, Default)]
 pub struct Extensions {
@@ -53,6 +89,8 @@ pub struct Extensions {
     pub(crate) using_aliases: BTreeMap<usize, Ident>,
     pub(crate) windows: Vec<(Option<Ident>, FrameExclusion)>,
     pub(crate) distinct_sets: BTreeSet<usize>,
+    pub(crate) cte_clauses: BTreeMap<usize, CteClauses>,
+    pub(crate) tableoid: bool,
 }
 
 /// Where a span begins: characters from the start of the statement, from 1, as [`crate::PlanError::at`] takes it. `None` for
@@ -72,6 +110,16 @@ impl Extensions {
     /// aliases.
     pub fn mutually_recursive(&self, with: &With) -> Option<Option<LetRecLimit>> {
         self.recursions.get(&position(with.with_token.0.span)?).copied()
+    }
+
+    /// Whether the system column `tableoid` is mentioned.
+    pub fn tableoid(&self) -> bool {
+        self.tableoid
+    }
+
+    /// What is written after a common table expression.
+    pub fn cte_clauses(&self, cte: &Cte) -> Option<&CteClauses> {
+        self.cte_clauses.get(&position(cte.closing_paren_token.0.span)?)
     }
 
     /// The `OPTIONS` of a SELECT.

@@ -53,7 +53,7 @@ impl Cursor<'_> {
             "execute" => self.execute(),
             "deallocate" => self.deallocate(),
             "declare" => self.declare(),
-            "fetch" => self.fetch(),
+            "fetch" | "move" => self.fetch(word == "move"),
             "close" => self.close(),
             "savepoint" | "release" => Err(unsupported(self, "SAVEPOINT")),
             "truncate" => Err(unsupported(self, "TRUNCATE")),
@@ -245,6 +245,24 @@ impl Cursor<'_> {
         self.expect(&[word])
     }
 
+    /// `FORCE QUOTE *`, `FORCE QUOTE a, b`, `FORCE NOT NULL a, b`, `FORCE NULL a, b`, past FORCE.
+    fn copy_force(&mut self, position: usize) -> Parsed<super::ast::SqlOption> {
+        use super::ast::{Name, OptionValue, SqlOption};
+        let name = if self.take(&["quote"]) {
+            "FORCE_QUOTE"
+        } else if self.take(&["not", "null"]) {
+            "FORCE_NOT_NULL"
+        } else {
+            self.expect(&["null"])?;
+            "FORCE_NULL"
+        };
+        if name == "FORCE_QUOTE" && self.take_token(&Token::Mul) {
+            return Ok(SqlOption { name, value: OptionValue::Raw("*".into(), None), position });
+        }
+        let columns = self.comma_separated(|c| Ok(Name(vec![c.ident()?])))?;
+        Ok(SqlOption { name, value: OptionValue::List(columns), position })
+    }
+
     fn copy_options(&mut self) -> Parsed<Vec<super::ast::SqlOption>> {
         self.take(&["with"]);
         if *self.peek() == Token::LParen {
@@ -254,7 +272,19 @@ impl Cursor<'_> {
         let mut options = vec![];
         while matches!(
             self.word(0),
-            Some("csv" | "binary" | "text" | "delimiter" | "null" | "header" | "quote" | "escape")
+            Some(
+                "csv"
+                    | "binary"
+                    | "text"
+                    | "delimiter"
+                    | "null"
+                    | "header"
+                    | "quote"
+                    | "escape"
+                    | "encoding"
+                    | "freeze"
+                    | "force"
+            )
         ) {
             let position = self.position();
             let word = self.any_ident()?.value;
@@ -263,6 +293,8 @@ impl Cursor<'_> {
             options.push(match word.as_str() {
                 "csv" | "binary" | "text" => option("FORMAT", OptionValue::String(word)),
                 "header" => option("HEADER", OptionValue::None),
+                "freeze" => option("FREEZE", OptionValue::None),
+                "force" => self.copy_force(position)?,
                 _ => {
                     self.take(&["as"]);
                     let value = OptionValue::String(self.string()?);
@@ -270,6 +302,7 @@ impl Cursor<'_> {
                         "delimiter" => "DELIMITER",
                         "null" => "NULL",
                         "quote" => "QUOTE",
+                        "encoding" => "ENCODING",
                         _ => "ESCAPE",
                     };
                     option(name, value)

@@ -470,6 +470,9 @@ impl Cursor<'_> {
             return Err(unsupported(self, "CREATE TYPE … AS ENUM"));
         } else if self.word(0) == Some("range") {
             return Err(unsupported(self, "CREATE TYPE … AS RANGE"));
+        } else if *self.peek_nth(1) == Token::RParen {
+            self.expect_token(&Token::LParen)?;
+            CreateTypeBody::Record(vec![])
         } else {
             self.expect_token(&Token::LParen)?;
             let fields = self.comma_separated(|c| {

@@ -7,7 +7,7 @@ use super::cursor::{Cursor, Parsed};
 use super::grammar::unsupported;
 use crate::catalog::ItemKind;
 use crate::error::PlanError;
-use crate::plan::DiscardWhat;
+use crate::plan::{DiscardWhat, FetchDirection};
 
 impl Cursor<'_> {
     pub(crate) fn show(&mut self) -> Parsed<Statement> {
@@ -217,13 +217,13 @@ impl Cursor<'_> {
         match word.as_str() {
             "start" => {
                 self.expect(&["transaction"])?;
-                Ok(Statement::Begin(self.transaction_modes()?))
+                Ok(Statement::Begin(self.transaction_modes()?, "START TRANSACTION"))
             }
             "begin" => {
                 if !self.take(&["transaction"]) {
                     self.take(&["work"]);
                 }
-                Ok(Statement::Begin(self.transaction_modes()?))
+                Ok(Statement::Begin(self.transaction_modes()?, "BEGIN"))
             }
             _ => {
                 if !self.take(&["transaction"]) {
@@ -350,30 +350,76 @@ impl Cursor<'_> {
         Ok(Statement::Declare { name, statement: Box::new(statement), sql, hold })
     }
 
-    /// `FETCH [FORWARD] [n | ALL | NEXT] [FROM | IN] c [WITH (TIMEOUT = …)]`
-    pub(crate) fn fetch(&mut self) -> Parsed<Statement> {
+    /// `FETCH | MOVE [direction] [FROM | IN] c [WITH (TIMEOUT = …)]`
+    pub(crate) fn fetch(&mut self, discard: bool) -> Parsed<Statement> {
         self.advance();
-        let forward = self.take(&["forward"]);
-        let mut count = Some(1);
-        if matches!(self.word(0), Some("prior" | "first" | "last" | "absolute" | "relative" | "backward"))
-            && !forward
-            && (self.word(1).is_some() || matches!(self.peek_nth(1), Token::Number(..) | Token::Minus))
-        {
-            return Err(unsupported(self, "FETCH other than forward"));
-        }
-        if self.take(&["all"]) {
-            count = None;
-        } else if matches!(self.peek(), Token::Number(..)) {
-            count = Some(self.number()?);
-        } else if self.word(1).is_some_and(|w| w != "with") {
-            self.take(&["next"]);
-        }
+        let direction = self.fetch_direction()?;
         if !self.take(&["from"]) {
             self.take(&["in"]);
         }
         let name = self.ident()?;
-        let options = self.with_options("FETCH", &["TIMEOUT"])?;
-        Ok(Statement::Fetch { name, count, options })
+        let options = if discard { vec![] } else { self.with_options("FETCH", &["TIMEOUT"])? };
+        Ok(Statement::Fetch { name, direction, discard, options })
+    }
+
+    fn fetch_direction(&mut self) -> Parsed<FetchDirection> {
+        use FetchDirection as D;
+        if self.take(&["all"]) {
+            return Ok(D::ForwardAll);
+        }
+        if let Some(n) = self.signed_number()? {
+            return Ok(D::Forward(n));
+        }
+        // A last word is the cursor's name, whatever it is.
+        let more = match self.peek_nth(1) {
+            Token::Number(..) | Token::Minus | Token::Plus => true,
+            _ => self.word(1).is_some_and(|w| w != "with"),
+        };
+        let word = if more { self.word(0).unwrap_or_default().to_owned() } else { String::new() };
+        let simple = match word.as_str() {
+            "next" => D::Forward(1),
+            "prior" => D::Forward(-1),
+            "first" => D::Absolute(1),
+            "last" => D::Absolute(-1),
+            "absolute" | "relative" => {
+                self.advance();
+                let n = self.signed_number()?.ok_or_else(|| self.unexpected())?;
+                return Ok(if word == "absolute" { D::Absolute(n) } else { D::Relative(n) });
+            }
+            "forward" | "backward" => {
+                self.advance();
+                let back = word == "backward";
+                if self.take(&["all"]) {
+                    return Ok(if back { D::BackwardAll } else { D::ForwardAll });
+                }
+                let n = self.signed_number()?.unwrap_or(1);
+                return Ok(D::Forward(if back { -n } else { n }));
+            }
+            _ => return Ok(D::Forward(1)),
+        };
+        self.advance();
+        Ok(simple)
+    }
+
+    /// A number with a sign, if one comes next; as large as an integer.
+    fn signed_number(&mut self) -> Parsed<Option<i64>> {
+        let sign = match self.peek() {
+            Token::Minus => Some(-1),
+            Token::Plus => Some(1),
+            _ => None,
+        };
+        if sign.is_some() {
+            self.advance();
+        } else if !matches!(self.peek(), Token::Number(..)) {
+            return Ok(None);
+        }
+        let n = match self.peek() {
+            Token::Number(n, _) => n.parse::<i32>().ok(),
+            _ => None,
+        };
+        let n = n.ok_or_else(|| self.unexpected())?;
+        self.advance();
+        Ok(Some(sign.unwrap_or(1) * i64::from(n)))
     }
 
     pub(crate) fn close(&mut self) -> Parsed<Statement> {

@@ -11,9 +11,10 @@
 //! * [`Extensions::mutually_recursive`] of each WITH,
 //! * [`Extensions::hints`] of each SELECT,
 //! * [`Extensions::using_alias`] of each JOIN … USING,
+//! * [`Extensions::cte_clauses`] of each common table expression,
 //! * [`Extensions::extended_type`] of each `DataType::Custom`,
 //! * and functions of the names [`BETWEEN_SYMMETRIC`], [`LIST_CONSTRUCTOR`], [`LIST_SUBQUERY`], [`MAP_CONSTRUCTOR`], [`MAP_SUBQUERY`] in expressions and
-//!   [`ROWS_FROM`] in FROM, the field [`RECORD_STAR`] of a parenthesised expression, and the name
+//!   [`ROWS_FROM`] in FROM, the column [`NO_COLUMN`] of an empty select list, the field [`RECORD_STAR`] of a parenthesised expression, and the name
 //!   [`VARIADIC`] of an argument.
 //!
 //! Invariants:
@@ -45,7 +46,10 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub use ast::Statement;
 pub use dialect::{BETWEEN_SYMMETRIC, LIST_CONSTRUCTOR, LIST_SUBQUERY, MAP_CONSTRUCTOR, MAP_SUBQUERY};
-pub use extensions::{ExtendedType, Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, VARIADIC, position};
+pub use extensions::{
+    CteClauses, CycleClause, ExtendedType, Extensions, GroupSizeHints, NO_COLUMN, RECORD_STAR, ROWS_FROM,
+    SearchClause, VARIADIC, position,
+};
 pub(crate) use tokens::slice_chars;
 
 use self::cursor::Cursor;

@@ -14,9 +14,13 @@
 //! | `ROLLUP (`, `CUBE (`, `GROUPING SETS (` | the same words, which our dialect parses | |
 //! | `substring(s SIMILAR p ESCAPE e)` | `substring(s, p, e)` | |
 //! | `TABLE name` where a query stands | `SELECT * FROM name` | |
+//! | `SEARCH …`, `CYCLE …` after a common table expression | nothing | [`Extensions::cte_clauses`] |
+//! | `SELECT)` | a column that is none, [`super::NO_COLUMN`] | |
 //! | `VARIADIC` of an argument | a name of the argument, [`super::VARIADIC`] | |
 //! | `schema.keyword(`, such as `pg_catalog.current_user(` | the keyword as a quoted name | |
 //! | `FETCH FIRST (expression) ROWS ONLY` | `LIMIT (expression)` | |
+
+mod cte_clauses;
 
 use hw_expr::relation::LetRecLimit;
 use hw_expr::window::FrameExclusion;
@@ -25,7 +29,9 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::error::{syntax_at, syntax_at_end};
-use super::extensions::{Extensions, GroupSizeHints, RECORD_STAR, ROWS_FROM, VARIADIC, WINDOW_MARK};
+use super::extensions::{
+    Extensions, GroupSizeHints, NO_COLUMN, RECORD_STAR, ROWS_FROM, VARIADIC, WINDOW_MARK,
+};
 use super::rewrite_types::rewrite_types;
 use super::tokens::{span, word};
 use crate::error::PlanError;
@@ -38,14 +44,15 @@ pub(crate) fn rewrite(
     sql: &str,
     mut tokens: Vec<TokenWithSpan>,
 ) -> Result<(Vec<TokenWithSpan>, Extensions), PlanError> {
-    let mut ext = Extensions::default();
+    let tableoid = |t: &TokenWithSpan| matches!(&t.token, Token::Word(w) if w.value == "tableoid");
+    let mut ext = Extensions { tableoid: tokens.iter().any(tableoid), ..Extensions::default() };
     if tokens.iter().any(|t| matches!(word(&t.token), Some("list" | "map"))) {
         rewrite_types(&mut tokens, &mut ext)?;
     }
     let interesting = |t: &TokenWithSpan| {
         let words = [
             "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping",
-            "similar", "fetch", "variadic", "table",
+            "similar", "fetch", "variadic", "table", "search", "cycle", "select",
         ];
         word(&t.token).is_some_and(|w| words.contains(&w)) || t.token == Token::Period
     };
@@ -168,6 +175,7 @@ impl<'a> Rewriter<'a> {
                     self.fetch = true;
                     continue;
                 }
+                Some("search" | "cycle") if self.cte_clauses()? => continue,
                 Some("table") if self.table_command() => continue,
                 Some("variadic") if self.variadic() => continue,
                 Some("exclude") if self.exclusion() => continue,
@@ -189,6 +197,18 @@ impl<'a> Rewriter<'a> {
                     let position = self.position(0);
                     if let Some(last) = self.opens.last_mut() {
                         last.select = position;
+                    }
+                    if self.is(1, &Token::RParen) {
+                        self.copy();
+                        let name = Word {
+                            value: NO_COLUMN.into(),
+                            quote_style: Some('"'),
+                            keyword: Keyword::NoKeyword,
+                        };
+                        self.out.push(TokenWithSpan {
+                            token: Token::Word(name),
+                            span: self.tokens[self.at].span,
+                        });
                     }
                 }
                 _ => {}

@@ -9,7 +9,7 @@ use sqlparser::ast::{OrderByExpr, OrderBySort};
 
 use super::coerce::{Planned, Typed};
 use super::context::Ecx;
-use super::function::{Call, call_error, function_error};
+use super::function::{Call, call_error, function_error, undetermined};
 use super::hypothetical::{Key, expand, is_hypothetical, plan_keys};
 use super::named::in_order;
 use super::operator::operator;
@@ -29,7 +29,7 @@ pub(super) fn plan_aggregate(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Planned, 
     let level = parts.level();
     let owner = ecx.frame.chain().nth(level).map(|(_, f)| f);
     let Some(owner) = owner else { return Err(PlanError::new("XX000", "an aggregate belongs to no query")) };
-    let Some(collector) = owner.collector else {
+    let Some(collector) = owner.gathers() else {
         let text = match owner.clause {
             AGGREGATE_ARGUMENTS => "aggregate function calls cannot be nested".to_owned(),
             clause => format!("aggregate functions are not allowed in {clause}"),
@@ -136,13 +136,15 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
     let args = in_order(&call.name, &call.names, args)?;
     let types: Vec<_> = args.iter().map(Planned::typ).collect();
     let texts: Vec<_> = args.iter().map(Planned::type_text).collect();
+    if let Some(e) = undetermined(&call.name, &types) {
+        return Err(call_error(ecx, call, e));
+    }
     let defs = registry().aggregates.get(call.name.as_str()).map(Vec::as_slice).unwrap_or_default();
     let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
     let (chosen, bound) = choose(&signatures, &types, false)
         .map_err(|n| call_error(ecx, call, function_error(&call.name, &texts, n)))?;
     check_kind(defs[chosen], call).map_err(|e| call_error(ecx, call, e))?;
-    let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
-    let args = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>()?;
+    let args = signatures[chosen].fit(ecx, args, &bound)?;
     if !sorted.is_empty() {
         let direct = call.args.len();
         let sort = sorted.iter().zip(&args[direct..]).map(|(o, a)| Ok((a.expr.clone(), order_of(o, 0)?)));

@@ -11,7 +11,7 @@ use sqlparser::tokenizer::Span;
 use super::context::{Ecx, locate};
 use super::internal;
 use super::query_function::{is_named_by_catalog, name_text};
-use super::types::type_name;
+use super::types::{named_type, type_name};
 use crate::context::StatementContext;
 use crate::error::PlanError;
 
@@ -31,8 +31,8 @@ pub(super) enum Planned {
     Unknown(String, Span),
     /// NULL of unknown type.
     Null,
-    /// A parameter of unknown type.
-    Param(usize),
+    /// A parameter of unknown type, and where it stands.
+    Param(usize, Span),
     /// A row constructor.
     Row(Vec<Planned>),
 }
@@ -75,7 +75,7 @@ impl Planned {
         match self {
             Planned::Typed(t) => t.expr.size(),
             Planned::Row(fields) => 1 + fields.iter().map(Planned::size).sum::<usize>(),
-            Planned::Unknown(..) | Planned::Null | Planned::Param(_) => 1,
+            Planned::Unknown(..) | Planned::Null | Planned::Param(..) => 1,
         }
     }
 
@@ -89,10 +89,29 @@ impl Planned {
         match self {
             Planned::Typed(t) => Ok(t),
             Planned::Row(fields) => {
-                let fields = fields.into_iter().map(|f| f.resolve(ecx)).collect::<Result<Vec<_>, _>>()?;
+                let fields = fields.into_iter().map(|f| f.left_open(ecx)).collect::<Result<Vec<_>, _>>()?;
                 internal::record(fields)
             }
             other => other.cast(ecx, &ScalarType::String, CastContext::Implicit),
+        }
+    }
+
+    /// The value where any type will do: a parameter's type is still to be found elsewhere in the statement.
+    pub(super) fn left_open(self, ecx: &Ecx<'_>) -> Result<Typed, PlanError> {
+        match self {
+            Planned::Param(n, span) => {
+                ecx.scx().open_params.borrow_mut().push((n, span));
+                Ok(Typed::new(HirScalarExpr::Parameter(n, ScalarType::String), ScalarType::String))
+            }
+            other => other.resolve(ecx),
+        }
+    }
+
+    /// The value as if it were planned now: a parameter may have been given its type meanwhile.
+    pub(super) fn renewed(self, ecx: &Ecx<'_>) -> Result<Planned, PlanError> {
+        match self {
+            Planned::Param(n, span) => parameter(ecx.scx(), n, span),
+            other => Ok(other),
         }
     }
 
@@ -113,23 +132,19 @@ impl Planned {
             Planned::Typed(t) => cast_typed(t, to, context),
             Planned::Null => Ok(Typed::new(HirScalarExpr::null(to.clone()), to.clone())),
             Planned::Unknown(s, span) => literal(scx, &s, to, context).map_err(|e| locate(scx, e, span)),
-            Planned::Param(n) => {
-                let known = param_type(scx, n)?;
-                let typ = known.unwrap_or_else(|| {
-                    let typ = to.without_modifiers();
-                    set_param_type(scx, n, typ.clone());
-                    typ
-                });
+            Planned::Param(n, span) => {
+                let typ = settle(scx, n, span, to)?;
                 cast_typed(Typed::new(HirScalarExpr::Parameter(n, typ.clone()), typ), to, context)
             }
             Planned::Row(items) => match to {
                 ScalarType::Record { fields, .. } => {
                     if fields.len() != items.len() {
+                        let few = if items.len() < fields.len() { "few" } else { "many" };
                         return Err(PlanError::new(
                             "42846",
-                            format!("cannot cast type record to {}", type_name(to)),
+                            format!("cannot cast type record to {}", named_type(scx, to)),
                         )
-                        .with_detail("Input has a different number of columns."));
+                        .with_detail(format!("Input has too {few} columns.")));
                     }
                     let cast_item =
                         |(i, (_, t)): (Planned, &(String, ColumnType))| i.cast(ecx, &t.scalar_type, context);
@@ -208,6 +223,28 @@ pub(super) fn param_type(scx: &StatementContext<'_>, n: usize) -> Result<Option<
     Ok(scx.param_types.borrow().get(n - 1).cloned().flatten())
 }
 
+/// The type of a parameter that is used as `to` where it was planned with its type open.
+pub(super) fn settle(
+    scx: &StatementContext<'_>,
+    n: usize,
+    span: Span,
+    to: &ScalarType,
+) -> Result<ScalarType, PlanError> {
+    let wanted = to.without_modifiers();
+    match param_type(scx, n)? {
+        Some(known) if !known.base_eq(&wanted) => {
+            let text = format!("inconsistent types deduced for parameter ${n}");
+            let detail = format!("{} versus {}", type_name(&known), type_name(&wanted));
+            Err(locate(scx, PlanError::new("42P08", text).with_detail(detail), span))
+        }
+        Some(known) => Ok(known),
+        None => {
+            set_param_type(scx, n, wanted.clone());
+            Ok(wanted)
+        }
+    }
+}
+
 fn set_param_type(scx: &StatementContext<'_>, n: usize, typ: ScalarType) {
     let mut types = scx.param_types.borrow_mut();
     if types.len() < n {
@@ -217,7 +254,7 @@ fn set_param_type(scx: &StatementContext<'_>, n: usize, typ: ScalarType) {
 }
 
 /// A parameter.
-pub(super) fn parameter(scx: &StatementContext<'_>, n: usize) -> Result<Planned, PlanError> {
+pub(super) fn parameter(scx: &StatementContext<'_>, n: usize, span: Span) -> Result<Planned, PlanError> {
     Ok(match param_type(scx, n)? {
         Some(typ) => Planned::typed(HirScalarExpr::Parameter(n, typ.clone()), typ),
         None => {
@@ -225,7 +262,7 @@ pub(super) fn parameter(scx: &StatementContext<'_>, n: usize) -> Result<Planned,
             if types.len() < n {
                 types.resize(n, None);
             }
-            Planned::Param(n)
+            Planned::Param(n, span)
         }
     })
 }

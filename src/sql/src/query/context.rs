@@ -1,6 +1,6 @@
 //! The contexts in which queries and expressions are planned.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use hw_expr::relation::LocalId;
@@ -9,6 +9,7 @@ use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, Spanned};
 use sqlparser::tokenizer::Span;
 
 use super::coerce::Planned;
+use super::interned::Subqueries;
 use super::scope::{Frame, Scope, Visibility};
 use crate::context::StatementContext;
 use crate::error::PlanError;
@@ -28,6 +29,7 @@ pub(super) struct Shared<'a> {
     depth: Cell<usize>,
     repeated: Cell<usize>,
     wanted: Cell<Vec<ScalarType>>,
+    pub(super) subqueries: RefCell<Subqueries>,
 }
 
 impl<'a> Shared<'a> {
@@ -38,6 +40,7 @@ impl<'a> Shared<'a> {
             depth: Cell::new(0),
             repeated: Cell::new(0),
             wanted: Cell::default(),
+            subqueries: RefCell::default(),
         }
     }
 

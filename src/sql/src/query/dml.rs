@@ -14,13 +14,13 @@ use super::query::{cast_rel, plan_nested, plan_values};
 use super::scalar::{plan_condition, plan_expr};
 use super::scope::{Frame, Scope, Visibility};
 use super::select::plan_returning_items;
-use super::types::type_name;
+use super::types::named_type;
 use crate::context::StatementContext;
 use crate::error::PlanError;
 use crate::plan::ReturningPlan;
 
-fn assignment_error(column: &str, wanted: &ScalarType, given: &str) -> PlanError {
-    let wanted = type_name(wanted);
+fn assignment_error(scx: &StatementContext<'_>, column: &str, wanted: &ScalarType, given: &str) -> PlanError {
+    let wanted = named_type(scx, wanted);
     PlanError::new(
         "42804",
         format!("column \"{column}\" is of type {wanted} but expression is of type {given}"),
@@ -30,9 +30,11 @@ fn assignment_error(column: &str, wanted: &ScalarType, given: &str) -> PlanError
 
 /// A value for a column.
 fn assign(ecx: &Ecx<'_>, value: Planned, column: &str, typ: &ScalarType) -> Result<Typed, PlanError> {
-    let given = value.type_text();
+    let given = value.typ().map_or_else(|| "unknown".to_owned(), |t| named_type(ecx.scx(), &t));
+    // A row of another width is said to be no such row.
+    let row = matches!(value, Planned::Row(_)) && matches!(typ, ScalarType::Record { .. });
     value.cast(ecx, typ, CastContext::Assignment).map_err(|e| match e.sqlstate {
-        "42846" => assignment_error(column, typ, &given),
+        "42846" if !row => assignment_error(ecx.scx(), column, typ, &given),
         _ => e,
     })
 }
@@ -81,10 +83,13 @@ pub fn plan_insert_source(
         check_width(columns.len(), rel.types.len(), named)?;
         let given = rel.types.clone();
         let wanted = &wanted[..given.len()];
-        let expr = cast_rel(rel, wanted, CastContext::Assignment).map_err(|(i, e)| match e.sqlstate {
-            "42846" => assignment_error(&desc.names()[columns[i]], &wanted[i], &type_name(&given[i])),
-            _ => e,
-        })?;
+        let expr =
+            cast_rel(scx, rel, wanted, CastContext::Assignment).map_err(|(i, e)| match e.sqlstate {
+                "42846" => {
+                    assignment_error(scx, &desc.names()[columns[i]], &wanted[i], &named_type(scx, &given[i]))
+                }
+                _ => e,
+            })?;
         fill(desc, &columns[..given.len()], defaults, expr)
     })
 }

@@ -7,7 +7,7 @@ use sqlparser::ast;
 
 use super::context::{Ecx, Qcx, Shared};
 use super::query::{Parts, Rel, ordinal, plan_nested, plan_parts, top_k};
-use super::scalar::{plan_condition, plan_expr};
+use super::scalar::plan_expr;
 use super::scope::{Scope, TableName};
 use crate::context::StatementContext;
 use crate::error::PlanError;
@@ -90,7 +90,7 @@ pub struct TableRef<'a> {
 
 /// The scope of one table's columns.
 pub(super) fn table_scope(desc: &RelationDesc, name: Option<TableRef<'_>>) -> Scope {
-    let name = name.map(|n| TableName { alias: n.alias.to_owned(), qualifiers: n.qualifiers.to_vec() });
+    let name = name.map(|n| TableName { qualifiers: n.qualifiers.to_vec(), ..TableName::new(n.alias) });
     Scope::of_table(name, desc)
 }
 
@@ -118,19 +118,36 @@ pub fn plan_scalar(
     })
 }
 
-/// Plans a boolean expression (an argument of WHERE) over the columns of `desc`.
-pub fn plan_predicate(
+/// Plans a value of EXECUTE for parameter `$n` of a type.
+pub fn plan_execute_parameter(
     scx: &StatementContext<'_>,
-    desc: &RelationDesc,
-    table: Option<TableRef<'_>>,
+    n: usize,
     expr: &ast::Expr,
+    typ: &ScalarType,
 ) -> Result<HirScalarExpr, PlanError> {
     on_large_stack(|| {
         let shared = Shared::new(scx);
         let qcx = Qcx::new(&shared);
-        let scope = table_scope(desc, table);
-        let frame = qcx.frame(&scope, "WHERE");
-        plan_condition(&Ecx { qcx: &qcx, frame: &frame }, expr, "WHERE")
+        let scope = Scope::default();
+        let frame = qcx.frame(&scope, "EXECUTE parameters");
+        let ecx = Ecx { qcx: &qcx, frame: &frame };
+        let value = plan_expr(&ecx, expr)?;
+        let given = value.type_text();
+        let cast = value.cast(&ecx, typ, CastContext::Assignment).map_err(|e| match e.sqlstate {
+            "42846" => {
+                let typ = super::type_name(typ);
+                let text =
+                    format!("parameter ${n} of type {given} cannot be coerced to the expected type {typ}");
+                PlanError::new("42804", text).with_hint("You will need to rewrite or cast the expression.")
+            }
+            _ => e,
+        });
+        let value = cast.map_err(|e| ecx.error_at(e, expr))?.expr;
+        if value.contains_subquery() {
+            let e = PlanError::new("0A000", "cannot use subquery in EXECUTE parameter");
+            return Err(ecx.error_at(e, expr));
+        }
+        Ok(value)
     })
 }
 

@@ -25,6 +25,7 @@ use super::query::plan_nested;
 use super::scalar::{plan_condition, plan_expr};
 use super::scope::{Frame, Scope, ScopeItem, TableName, Visibility};
 use super::window::is_window_function;
+use crate::catalog::ItemKind;
 use crate::error::PlanError;
 
 /// A relation with its names.
@@ -180,7 +181,7 @@ fn plan_join(qcx: &Qcx<'_>, left: Named, join: &Join) -> Result<Named, PlanError
             let (expr, mut scope) = join_using(qcx, left, right, &names, kind)?;
             if let Some(alias) = qcx.scx().extensions.using_alias(constraint) {
                 // The alias names the merged columns.
-                scope.tables.push(TableName { alias: ident(alias), qualifiers: vec![] });
+                scope.tables.push(TableName::new(ident(alias)));
                 let table = Some(scope.tables.len() - 1);
                 let merged: Vec<ScopeItem> = scope.items[..names.len()]
                     .iter()
@@ -289,7 +290,7 @@ fn join_using(
                 scope.types.len() - 1
             }
         };
-        first.push(ScopeItem { table: None, name, column, plain: true });
+        first.push(ScopeItem { table: None, name, column, plain: true, system: false });
     }
     // Merged columns of an earlier join that are merged again must not be found under their old item.
     scope.items.retain(|i| i.table.is_some() || i.plain);
@@ -353,7 +354,7 @@ fn alias_join(scope: Scope, alias: &TableAlias) -> Result<Scope, PlanError> {
     let items = scope.items.iter().filter(|i| i.plain).map(|i| ScopeItem { table: Some(0), ..i.clone() });
     let named = Scope {
         items: items.collect(),
-        tables: vec![TableName { alias: ident(&alias.name), qualifiers: vec![] }],
+        tables: vec![TableName::new(ident(&alias.name))],
         types: scope.types.clone(),
     };
     rename_columns(named, alias)
@@ -388,11 +389,14 @@ fn named_scope(desc: &RelationDesc, name: TableName, alias: Option<&TableAlias>)
     match alias {
         None => Ok(Scope::of_table(Some(name), desc)),
         Some(alias) => {
-            let name = TableName { alias: ident(&alias.name), qualifiers: vec![] };
+            let name = name.aliased(ident(&alias.name));
             rename_columns(Scope::of_table(Some(name), desc), alias)
         }
     }
 }
+
+/// The system column that tells which relation a row is of.
+const TABLEOID: &str = "tableoid";
 
 fn plan_table(qcx: &Qcx<'_>, name: &ObjectName, alias: Option<&TableAlias>) -> Result<Named, PlanError> {
     let parts = name_parts(name)?;
@@ -401,7 +405,7 @@ fn plan_table(qcx: &Qcx<'_>, name: &ObjectName, alias: Option<&TableAlias>) -> R
     {
         let typ = RelationType::new(cte.types.clone());
         let desc = RelationDesc::new(typ.clone(), cte.names.clone());
-        let scope = named_scope(&desc, TableName { alias: cte_name.clone(), qualifiers: vec![] }, alias)?;
+        let scope = named_scope(&desc, TableName::new(cte_name), alias)?;
         return Ok((HirRelationExpr::Get { id: Id::Local(cte.id), typ }, scope));
     }
     let item = qcx.at(qcx.scx().resolve_item(&parts), name.span())?;
@@ -410,9 +414,17 @@ fn plan_table(qcx: &Qcx<'_>, name: &ObjectName, alias: Option<&TableAlias>) -> R
         return qcx.at(Err(PlanError::new("42809", text)), name.span());
     };
     let qualifiers = item.name.database.iter().chain([&item.name.schema]).cloned().collect();
-    let table = TableName { alias: item.name.item.clone(), qualifiers };
-    let scope = named_scope(desc, table, alias)?;
-    Ok((HirRelationExpr::Get { id: Id::Global(item.id), typ: desc.typ().clone() }, scope))
+    let table = TableName { qualifiers, ..TableName::new(&item.name.item) };
+    let mut scope = named_scope(desc, table, alias)?;
+    let mut expr = HirRelationExpr::Get { id: Id::Global(item.id), typ: desc.typ().clone() };
+    // A view has none, but those of the system stand for tables.
+    let stored = item.id.is_system() || item.kind() != ItemKind::View;
+    if qcx.scx().extensions.tableoid() && stored && !scope.items.iter().any(|i| i.name == TABLEOID) {
+        let oid = HirScalarExpr::literal(hw_repr::Datum::UInt32(item.oid), ScalarType::Oid);
+        expr = expr.map(vec![oid]);
+        scope = scope.with_system_column(TABLEOID, ScalarType::Oid.nullable(false));
+    }
+    Ok((expr, scope))
 }
 
 fn plan_derived(
@@ -430,7 +442,7 @@ fn plan_derived(
     };
     let (expr, desc) = if lateral { laterally(qcx, &mut |q| plan(q))? } else { plan(qcx)? };
     let scope = match alias {
-        Some(_) => named_scope(&desc, TableName { alias: String::new(), qualifiers: vec![] }, alias)?,
+        Some(_) => named_scope(&desc, TableName::new(""), alias)?,
         None => Scope::of_table(None, &desc),
     };
     Ok((expr, scope))
@@ -517,7 +529,8 @@ fn plan_calls(
         }
         parts.push(part);
     }
-    let table = TableName { alias: calls[0].0.clone(), qualifiers: vec![] };
+    // An alias of a function hides no relation.
+    let table = TableName::new(if alias.is_some() { "" } else { calls[0].0.as_str() });
     let expr = rows_from(parts, ordinality);
     if ordinality {
         desc = desc.with_column("ordinality", ScalarType::Int64.nullable(false));

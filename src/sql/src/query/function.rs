@@ -23,7 +23,8 @@ use super::operator::{Failure, call_best, operator};
 use super::query::plan_parts;
 use super::resolve::{NoMatch, Signature, choose};
 use super::scalar::{between_symmetric, plan_expr, text_literal};
-use super::types::{builtin_type, type_name};
+use super::select::GROUP_BY;
+use super::types::{builtin_type, named_type, type_name};
 use super::window::{is_window_function, plan_window_call};
 use crate::error::PlanError;
 use crate::parser::{
@@ -211,12 +212,28 @@ fn plan_function_here(ecx: &Ecx<'_>, f: &Function) -> Result<Planned, PlanError>
         return Err(syntax_after(ecx, call.span, ')'));
     }
     normal_form(&mut call);
-    let args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
+    let plan = |a: &Cow<'_, Expr>| match call.name.as_str() {
+        "coalesce" => one_row(ecx, "COALESCE", a),
+        _ => plan_expr(ecx, a),
+    };
+    let args = call.args.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
     if call.names.last().and_then(Option::as_deref) == Some(VARIADIC) {
         return spread(ecx, &call.name, args, call.span);
     }
     let args = in_order(&call.name, &call.names, args)?;
     call_named(ecx, &call.name, args, call.span)
+}
+
+/// Plans an expression in which no function may give several rows: it is not always computed.
+pub(super) fn one_row(ecx: &Ecx<'_>, construct: &str, e: &Expr) -> Result<Planned, PlanError> {
+    let before = ecx.frame.table_functions();
+    let planned = plan_expr(ecx, e)?;
+    if ecx.frame.table_functions() == before {
+        return Ok(planned);
+    }
+    let text = format!("set-returning functions are not allowed in {construct}");
+    let hint = "You might be able to move the set-returning function into a LATERAL FROM item.";
+    Err(ecx.error_at(PlanError::new("0A000", text).with_hint(hint), e))
 }
 
 /// A call whose last argument is an array that stands for the arguments of a variadic function.
@@ -303,6 +320,10 @@ fn call_named_here(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Plan
             format!("cannot pass more than {MAX_ARGUMENTS} arguments to a function"),
         ));
     }
+    let types: Vec<_> = args.iter().map(Planned::typ).collect();
+    if let Some(e) = undetermined(name, &types) {
+        return Err(e);
+    }
     let empty = vec![];
     let candidates = registry().functions.get(name).unwrap_or(&empty);
     let one = (args.len() == 1).then(|| args[0].clone());
@@ -327,6 +348,24 @@ pub(super) fn function_error(name: &str, types: &[String], n: NoMatch) -> PlanEr
         ),
         NoMatch::Ambiguous => PlanError::new("42725", format!("function {call} is not unique"))
             .with_hint("Could not choose a best candidate function. You might need to add explicit type casts."),
+    }
+}
+
+/// The error of a polymorphic function whose type only arguments without a type could tell (manual 38.2.5).
+pub(super) fn undetermined(name: &str, args: &[Option<ScalarType>]) -> Option<PlanError> {
+    match (name, args) {
+        // There is more than one of the name.
+        ("array_agg" | "unnest", [None]) => {
+            Some(function_error(name, &["unknown".to_owned()], NoMatch::Ambiguous))
+        }
+        ("to_jsonb" | "mode", [None])
+        | ("percentile_disc", [_, None])
+        | ("array_fill" | "first_value" | "last_value" | "nth_value", [None, ..])
+        | ("lag" | "lead", [None] | [None, _]) => {
+            let text = "could not determine polymorphic type because input has type unknown";
+            Some(PlanError::new("42804", text))
+        }
+        _ => None,
     }
 }
 
@@ -432,15 +471,22 @@ fn special(
         ("mz_uptime", 0) => context_function(UnmaterializableFunc::Uptime),
         ("mz_session_id", 0) => context_function(UnmaterializableFunc::SessionId),
         ("pg_postmaster_start_time", 0) => context_function(UnmaterializableFunc::PostmasterStartTime),
-        ("pg_typeof", 1) => type_of(&args[0]),
+        ("pg_typeof", 1) => {
+            if let Planned::Param(..) = &args[0] {
+                args[0].clone().left_open(ecx)?;
+            }
+            type_of(ecx, &args[0])
+        }
         _ => return Ok(Err(args)),
     }))
 }
 
 /// The type of a value. Lists, maps and records have no number that says their elements: they are text.
-fn type_of(value: &Planned) -> Planned {
+fn type_of(ecx: &Ecx<'_>, value: &Planned) -> Planned {
     const UNKNOWN: u32 = 705;
-    let (oid, text) = (value.typ().map_or(UNKNOWN, |t| t.oid()), value.type_text());
+    let typ = value.typ();
+    let text = typ.as_ref().map_or_else(|| "unknown".to_owned(), |t| named_type(ecx.scx(), t));
+    let oid = typ.map_or(UNKNOWN, |t| t.oid());
     if ScalarType::name_of_oid(oid).is_some_and(|name| name == text) {
         let literal = HirScalarExpr::literal(Datum::UInt32(oid), ScalarType::RegType);
         return Planned::typed(literal, ScalarType::RegType);
@@ -507,7 +553,8 @@ fn collect_subquery(ecx: &Ecx<'_>, name: &str, query: &Query) -> Result<Planned,
     });
     let order_by = order_by.collect();
     let aggregate = HirAggregateExpr { func, args, order_by, distinct: false, filter: None };
-    let value = HirScalarExpr::Select(Box::new(parts.expr.reduce(vec![], vec![aggregate])));
+    let rows = ecx.qcx.shared.intern(parts.expr)?;
+    let value = HirScalarExpr::Select(Box::new(rows.reduce(vec![], vec![aggregate])));
     let mut empty = Row::default();
     match name {
         "array" => empty.packer().push_array(std::iter::empty::<Datum<'_>>()),
@@ -528,11 +575,13 @@ pub(super) fn choose_table_function(
     let defs: &[&'static TableFuncDef] = registry().tables.get(name).unwrap_or(&empty);
     let types: Vec<_> = args.iter().map(Planned::typ).collect();
     let texts: Vec<_> = args.iter().map(Planned::type_text).collect();
+    if let Some(e) = undetermined(name, &types) {
+        return Err(e);
+    }
     let signatures: Vec<_> =
         defs.iter().map(|d| Signature { params: &d.params, variadic: d.variadic.as_ref() }).collect();
     let (chosen, bound) = choose(&signatures, &types, false).map_err(|n| function_error(name, &texts, n))?;
-    let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
-    let typed = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>()?;
+    let typed = signatures[chosen].fit(ecx, args, &bound)?;
     let (exprs, types) = typed.into_iter().map(|t| (t.expr, t.typ)).unzip();
     Ok((TableFunc::new(defs[chosen], types), exprs))
 }
@@ -551,7 +600,7 @@ pub(super) fn unnest(container: Typed) -> Result<HirRelationExpr, PlanError> {
 fn table_function_value(ecx: &Ecx<'_>, name: &str, args: Vec<Planned>) -> Result<Planned, PlanError> {
     let clause = ecx.frame.clause;
     let collector = match ecx.frame.collector {
-        Some(c) if matches!(clause, "SELECT" | "ORDER BY" | "DISTINCT ON") => c,
+        Some(c) if matches!(clause, "SELECT" | "ORDER BY" | "DISTINCT ON" | GROUP_BY) => c,
         _ => {
             let text = format!("set-returning functions are not allowed in {clause}");
             return Err(PlanError::new("0A000", text));

@@ -107,7 +107,7 @@ pub(super) fn plan_grouping(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Planned, P
     let Some((_, owner)) = ecx.frame.chain().nth(level) else {
         return Err(PlanError::new("XX000", "GROUPING belongs to no query"));
     };
-    let Some(collector) = owner.collector else {
+    let Some(collector) = owner.gathers() else {
         let text = match owner.clause {
             AGGREGATE_ARGUMENTS => "aggregate function calls cannot be nested".to_owned(),
             clause => format!("grouping operations are not allowed in {clause}"),

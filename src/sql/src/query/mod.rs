@@ -24,6 +24,7 @@ mod function;
 mod grouping;
 mod hypothetical;
 pub(crate) mod internal;
+mod interned;
 mod named;
 mod names;
 mod operator;
@@ -34,6 +35,7 @@ mod resolve;
 mod rewrite;
 mod scalar;
 mod scope;
+mod search_cycle;
 mod select;
 mod subquery;
 #[cfg(test)]
@@ -45,7 +47,7 @@ mod window;
 
 pub use dml::{plan_insert_source, plan_returning, plan_using_scope};
 pub use entry::{
-    PlannedQuery, TableRef, plan_data_type, plan_index_key, plan_predicate, plan_query, plan_scalar,
+    PlannedQuery, TableRef, plan_data_type, plan_execute_parameter, plan_index_key, plan_query, plan_scalar,
     plan_view_query,
 };
 pub use types::type_name;

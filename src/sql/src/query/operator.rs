@@ -34,6 +34,15 @@ pub(super) fn operator(
     })
 }
 
+/// The type that the right operand is given if it has none of its own.
+pub(super) fn second_operand(symbol: &str, left: &Planned) -> Option<ScalarType> {
+    let candidates = registry().operators.get(symbol)?;
+    let signatures: Vec<_> =
+        candidates.iter().map(|c| Signature { params: &c.params, variadic: c.variadic.as_ref() }).collect();
+    let chosen = choose(&signatures, &[left.typ(), None], true).ok();
+    chosen.and_then(|(_, bound)| bound.into_iter().nth(1)).or_else(|| left.typ())
+}
+
 /// Why a call could not be planned.
 pub(super) enum Failure {
     NoMatch(NoMatch),
@@ -54,8 +63,7 @@ pub(super) fn call_best(
     let (chosen, bound) =
         choose(&signatures, &types, operator).map_err(|n| (Failure::NoMatch(n), texts()))?;
     let names: Vec<String> = texts();
-    let cast = |(a, t): (Planned, &ScalarType)| a.cast(ecx, t, CastContext::Implicit);
-    let typed = args.into_iter().zip(&bound).map(cast).collect::<Result<Vec<_>, _>>();
+    let typed = signatures[chosen].fit(ecx, args, &bound);
     let value = typed.and_then(|args| call_def(ecx, candidates[chosen], args));
     value.map(Planned::Typed).map_err(|e| (Failure::Error(e), names))
 }

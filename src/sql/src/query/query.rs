@@ -14,7 +14,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::aggregate::order_of;
-use super::coerce::{Planned, Typed, cast_typed, common_type, unify_types};
+use super::coerce::{Planned, Typed, cast_typed, common_type, settle, unify_types};
 use super::context::{Cte, Ecx, Qcx, check_columns, ident};
 use super::fold::fold_literal;
 use super::operator::operator;
@@ -22,7 +22,30 @@ use super::recursive;
 use super::scalar::plan_expr;
 use super::scope::Scope;
 use super::select::plan_select;
+use crate::context::StatementContext;
 use crate::error::PlanError;
+
+/// Whether a column has a type of its own; one that has none is text for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// It has.
+    No,
+    /// It is a literal.
+    Literal,
+    /// It is a parameter, which stands there.
+    Param(usize, Span),
+}
+
+impl Unknown {
+    /// What is said of a value.
+    pub(super) fn of(p: &Planned) -> Unknown {
+        match p {
+            Planned::Unknown(..) | Planned::Null => Unknown::Literal,
+            Planned::Param(n, span) => Unknown::Param(*n, *span),
+            Planned::Typed(_) | Planned::Row(_) => Unknown::No,
+        }
+    }
+}
 
 /// A planned relation.
 pub(super) struct Rel {
@@ -32,8 +55,8 @@ pub(super) struct Rel {
     pub(super) names: Vec<String>,
     /// The columns' types.
     pub(super) types: Vec<ScalarType>,
-    /// Which columns are literals whose type is unknown (and text for now).
-    pub(super) unknown: Vec<bool>,
+    /// Which columns have no type of their own.
+    pub(super) unknown: Vec<Unknown>,
 }
 
 /// A query whose order and limit are still apart.
@@ -44,8 +67,8 @@ pub(super) struct Parts {
     pub(super) names: Vec<String>,
     /// The result's types.
     pub(super) types: Vec<ScalarType>,
-    /// Which of the result's columns are literals of unknown type.
-    pub(super) unknown: Vec<bool>,
+    /// Which of the result's columns have no type of their own.
+    pub(super) unknown: Vec<Unknown>,
     /// Where the result's columns are in `expr`.
     pub(super) project: Vec<usize>,
     /// The order, over `expr`.
@@ -56,6 +79,8 @@ pub(super) struct Parts {
     pub(super) offset: Option<HirScalarExpr>,
     /// How many rows LIMIT is expected to choose from, for each row of the scopes around the query.
     pub(super) limit_hint: Option<u64>,
+    /// The columns of FROM, which LIMIT and OFFSET may not refer to.
+    pub(super) scope: Scope,
 }
 
 impl From<Rel> for Parts {
@@ -70,6 +95,7 @@ impl From<Rel> for Parts {
             limit: None,
             offset: None,
             limit_hint: None,
+            scope: Scope::default(),
         }
     }
 }
@@ -138,7 +164,8 @@ fn plan_parts_here(qcx: &Qcx<'_>, query: &Query) -> Result<Parts, PlanError> {
         },
     };
     let mut parts = plan_body(&qcx, &query.body, order_by)?;
-    let Limits { limit, offset, ties } = plan_limit(&qcx, query)?;
+    settle_as_text(qcx.scx(), &mut parts.unknown)?;
+    let Limits { limit, offset, ties } = plan_limit(&qcx, query, &parts.scope)?;
     if ties {
         if parts.order_by.is_empty() {
             return Err(PlanError::syntax("WITH TIES cannot be specified without ORDER BY clause"));
@@ -285,6 +312,7 @@ fn plan_with(qcx: &mut Qcx<'_>, with: &With) -> Result<Vec<Binding>, PlanError> 
             bindings.push(binding);
             continue;
         }
+        recursive::check_clauses(qcx, cte)?;
         let rel = plan_nested(qcx, &cte.query)?;
         let types = qcx.types_of(&rel.expr, &rel.types);
         let names = cte_names(cte, rel.names)?;
@@ -341,6 +369,7 @@ fn is_plain(q: &Query) -> bool {
 pub(super) fn plan_set_expr(qcx: &Qcx<'_>, body: &SetExpr) -> Result<Rel, PlanError> {
     qcx.shared.deeper(|| match body {
         SetExpr::Select(select) => Ok(plan_select(qcx, select, &[])?.into_rel()),
+        SetExpr::Query(q) if is_plain(q) => plan_set_expr(qcx, &q.body),
         SetExpr::Query(q) => plan_nested(qcx, q),
         SetExpr::Values(v) => plan_values(qcx, v, None),
         SetExpr::Table(t) => {
@@ -370,27 +399,61 @@ fn plan_table_command(qcx: &Qcx<'_>, parts: &[String]) -> Result<Rel, PlanError>
     {
         let expr = HirRelationExpr::Get { id: Id::Local(cte.id), typ: RelationType::new(cte.types.clone()) };
         let types: Vec<_> = cte.types.iter().map(|t| t.scalar_type.clone()).collect();
-        return Ok(Rel { expr, names: cte.names.clone(), unknown: vec![false; types.len()], types });
+        return Ok(Rel { expr, names: cte.names.clone(), unknown: vec![Unknown::No; types.len()], types });
     }
     let item = qcx.scx().resolve_item(parts)?;
     let desc = item.desc().ok_or_else(|| PlanError::unknown_relation(parts.join(".")))?;
     let types: Vec<_> = desc.typ().column_types.iter().map(|t| t.scalar_type.clone()).collect();
     let expr = HirRelationExpr::Get { id: Id::Global(item.id), typ: desc.typ().clone() };
-    Ok(Rel { expr, names: desc.names().to_vec(), unknown: vec![false; types.len()], types })
+    Ok(Rel { expr, names: desc.names().to_vec(), unknown: vec![Unknown::No; types.len()], types })
+}
+
+/// Says that a column that is a parameter has that type.
+fn give_type(
+    scx: &StatementContext<'_>,
+    rel: &mut Rel,
+    column: usize,
+    to: &ScalarType,
+) -> Result<(), PlanError> {
+    let Unknown::Param(n, span) = rel.unknown[column] else { return Ok(()) };
+    let typ = settle(scx, n, span, to)?;
+    // All that it stands for so far has been planned with its type open.
+    rel.expr.visit_scalars_mut(0, &mut |_, e| match e {
+        HirScalarExpr::Parameter(m, t) if *m == n => *t = typ.clone(),
+        _ => {}
+    });
+    rel.types[column] = typ;
+    rel.unknown[column] = Unknown::No;
+    Ok(())
+}
+
+/// Parameters whose type nothing says are text.
+pub(super) fn settle_as_text(scx: &StatementContext<'_>, unknown: &mut [Unknown]) -> Result<(), PlanError> {
+    for u in unknown {
+        if let Unknown::Param(n, span) = *u {
+            settle(scx, n, span, &ScalarType::String)?;
+            *u = Unknown::No;
+        }
+    }
+    Ok(())
 }
 
 /// Brings a relation's columns to these types.
 pub(super) fn cast_rel(
-    rel: Rel,
+    scx: &StatementContext<'_>,
+    mut rel: Rel,
     types: &[ScalarType],
     context: CastContext,
 ) -> Result<HirRelationExpr, (usize, PlanError)> {
     let mut outputs = vec![];
     let mut scalars = vec![];
     let arity = rel.types.len();
+    for (i, to) in types.iter().enumerate().take(arity) {
+        give_type(scx, &mut rel, i, to).map_err(|e| (i, e))?;
+    }
     for (i, (from, to)) in rel.types.iter().zip(types).enumerate() {
         // A literal of unknown type is read as the type that is wanted.
-        let context = if rel.unknown[i] { CastContext::Explicit } else { context };
+        let context = if rel.unknown[i] == Unknown::Literal { CastContext::Explicit } else { context };
         let cast = cast_typed(Typed::new(HirScalarExpr::column(i), from.clone()), to, context)
             .map_err(|e| (i, e))?;
         match cast.expr {
@@ -420,14 +483,17 @@ fn set_operation(qcx: &Qcx<'_>, l: Rel, r: Rel, op: SetOperator, all: bool) -> R
     let mut types = vec![];
     let mut unknown = vec![];
     for i in 0..l.types.len() {
-        let known =
-            [&l, &r].into_iter().filter(|x| !x.unknown[i]).map(|x| x.types[i].clone()).collect::<Vec<_>>();
+        let known = [&l, &r]
+            .into_iter()
+            .filter(|x| x.unknown[i] == Unknown::No)
+            .map(|x| x.types[i].clone())
+            .collect::<Vec<_>>();
         types.push(unify_types(&known, name)?);
-        unknown.push(false);
+        unknown.push(Unknown::No);
     }
     let names = l.names.clone();
-    let l = cast_rel(l, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
-    let r = cast_rel(r, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
+    let l = cast_rel(qcx.scx(), l, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
+    let r = cast_rel(qcx.scx(), r, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
     let expr = match (op, all) {
         (SetOperator::Union, true) => flat_union(l, r),
         (SetOperator::Union, false) => flat_union(l, r).distinct(),
@@ -524,7 +590,7 @@ pub(super) fn plan_values(
     let rows =
         (0..values.rows.len()).map(|_| columns.iter_mut().filter_map(Iterator::next).collect()).collect();
     let names = (1..=width).map(|i| format!("column{i}")).collect();
-    Ok(Rel { expr: values_expr(rows, &types), names, unknown: vec![false; width], types })
+    Ok(Rel { expr: values_expr(rows, &types), names, unknown: vec![Unknown::No; width], types })
 }
 
 /// Rows of expressions: those that are constant as one constant.
@@ -638,7 +704,7 @@ struct Limits {
 }
 
 /// LIMIT, OFFSET and FETCH FIRST, as bigint expressions over the scopes around the query.
-fn plan_limit(qcx: &Qcx<'_>, query: &Query) -> Result<Limits, PlanError> {
+fn plan_limit(qcx: &Qcx<'_>, query: &Query, scope: &Scope) -> Result<Limits, PlanError> {
     let (mut limit, mut offset) = (None, None);
     match &query.limit_clause {
         None => {}
@@ -665,8 +731,7 @@ fn plan_limit(qcx: &Qcx<'_>, query: &Query) -> Result<Limits, PlanError> {
         limit = Some(fetch.quantity.as_ref().unwrap_or(&one));
     }
     let plan = |e: &Expr, name: &'static str, sqlstate| -> Result<Option<HirScalarExpr>, PlanError> {
-        let scope = Scope::default();
-        let frame = qcx.frame(&scope, name);
+        let frame = qcx.frame(scope, name);
         let ecx = Ecx { qcx, frame: &frame };
         let value = plan_expr(&ecx, e)?;
         let text = value.type_text();
@@ -700,7 +765,7 @@ fn plan_limit(qcx: &Qcx<'_>, query: &Query) -> Result<Limits, PlanError> {
     Ok(Limits { limit, offset: offset.filter(|o| !zero(o)), ties })
 }
 
-/// A planned value of a select list: its type if it is known.
+/// Whether a value has no type of its own.
 pub(super) fn is_unknown(p: &Planned) -> bool {
-    matches!(p, Planned::Unknown(..) | Planned::Null)
+    Unknown::of(p) != Unknown::No
 }

@@ -69,11 +69,16 @@ fn plan_body(
 }
 
 fn arguments(types: &[ScalarType]) -> Scope {
-    let item =
-        |column: usize| ScopeItem { table: Some(0), name: format!("a{}", column + 1), column, plain: false };
+    let item = |column: usize| ScopeItem {
+        table: Some(0),
+        name: format!("a{}", column + 1),
+        column,
+        plain: false,
+        system: false,
+    };
     Scope {
         items: (0..types.len()).map(item).collect(),
-        tables: vec![TableName { alias: ARGUMENTS.to_owned(), qualifiers: vec![] }],
+        tables: vec![TableName::new(ARGUMENTS)],
         types: types.iter().map(|t| t.clone().nullable(true)).collect(),
     }
 }

@@ -17,7 +17,8 @@ use sqlparser::tokenizer::Span;
 
 use super::coerce::unify_types;
 use super::context::{Cte, Qcx, ident, name_parts};
-use super::query::{Binding, Rel, cast_rel, cte_names, plan_nested, plan_set_expr};
+use super::query::{Binding, Rel, Unknown, cast_rel, cte_names, plan_nested, plan_set_expr, settle_as_text};
+use super::search_cycle;
 use super::types::{plan_data_type, type_name};
 use crate::error::PlanError;
 
@@ -62,7 +63,8 @@ pub(super) fn plan_mutually_recursive(
     let mut bindings = vec![];
     for (cte, (name, id, types)) in with.cte_tables.iter().zip(declared) {
         let rel = plan_nested(qcx, &cte.query)?;
-        let value = fit(&name, rel, &types)?;
+        check_clauses(qcx, cte)?;
+        let value = fit(qcx, &name, rel, &types)?;
         bindings.push((
             name,
             id,
@@ -73,14 +75,22 @@ pub(super) fn plan_mutually_recursive(
     Ok(vec![Binding::LetRec(bindings, block.limit)])
 }
 
-fn fit(name: &str, rel: Rel, types: &[ScalarType]) -> Result<HirRelationExpr, PlanError> {
+/// SEARCH and CYCLE are for what refers to itself in WITH RECURSIVE.
+pub(super) fn check_clauses(qcx: &Qcx<'_>, cte: &AstCte) -> Result<(), PlanError> {
+    match qcx.scx().extensions.cte_clauses(cte) {
+        None => Ok(()),
+        Some(_) => qcx.at(Err(PlanError::syntax("WITH query is not recursive")), cte.alias.name.span),
+    }
+}
+
+fn fit(qcx: &Qcx<'_>, name: &str, rel: Rel, types: &[ScalarType]) -> Result<HirRelationExpr, PlanError> {
     if rel.types.len() != types.len() {
         let (got, wanted) = (rel.types.len(), types.len());
         let text = format!("\"{name}\" declares {wanted} columns, but its query returns {got}");
         return Err(PlanError::new("42P10", text));
     }
     let given = rel.types.clone();
-    cast_rel(rel, types, CastContext::Assignment).map_err(|(i, _)| {
+    cast_rel(qcx.scx(), rel, types, CastContext::Assignment).map_err(|(i, _)| {
         let (got, wanted) = (type_name(&given[i]), type_name(&types[i]));
         PlanError::new(
             "42804",
@@ -153,7 +163,14 @@ pub(super) fn plan_recursive(qcx: &mut Qcx<'_>, cte: &AstCte) -> Result<Option<B
         return qcx.at(Err(PlanError::new("42P19", text)), span);
     }
     refuse_order(qcx, &cte.query)?;
-    let base = plan_set_expr(qcx, left)?;
+    if let Some(clauses) = qcx.scx().extensions.cte_clauses(cte) {
+        let names = cte_names(cte, plan_set_expr(qcx, left)?.names)?;
+        let planned = plan_recursive(qcx, &search_cycle::rewrite(qcx, cte, clauses, &names)?)?;
+        search_cycle::check_names(qcx, clauses, &names)?;
+        return Ok(planned);
+    }
+    let mut base = plan_set_expr(qcx, left)?;
+    settle_as_text(qcx.scx(), &mut base.unknown)?;
     let types = base.types.clone();
     let names = cte_names(cte, base.names.clone())?;
     let id = qcx.shared.local_id();
@@ -173,7 +190,7 @@ pub(super) fn plan_recursive(qcx: &mut Qcx<'_>, cte: &AstCte) -> Result<Option<B
     if step.types.len() != types.len() {
         return Err(PlanError::syntax("each UNION query must have the same number of columns"));
     }
-    for (i, typ) in types.iter().enumerate().filter(|(i, _)| !step.unknown[*i]) {
+    for (i, typ) in types.iter().enumerate().filter(|(i, _)| step.unknown[*i] == Unknown::No) {
         let overall = unify_types(&[typ.clone(), step.types[i].clone()], "UNION")?;
         if overall.without_modifiers() != typ.without_modifiers() {
             let (b, o) = (type_name(typ), type_name(&overall));
@@ -185,7 +202,7 @@ pub(super) fn plan_recursive(qcx: &mut Qcx<'_>, cte: &AstCte) -> Result<Option<B
                 .with_hint("Cast the output of the non-recursive term to the correct type."));
         }
     }
-    let step = cast_rel(step, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
+    let step = cast_rel(qcx.scx(), step, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
     let both = base.expr.union(step);
     let value = if all { both } else { both.distinct() };
     Ok(Some(Binding::LetRec(vec![(name, id, value, RelationType::new(column_types))], None)))

@@ -8,7 +8,10 @@ use hw_expr::cast::{can_cast, common_type, is_preferred};
 use hw_expr::func::{CastContext, ParamType};
 use hw_repr::ScalarType;
 
+use super::coerce::{Planned, Typed};
+use super::context::Ecx;
 use super::types::category;
+use crate::error::PlanError;
 
 /// A candidate's parameters.
 pub(super) struct Signature<'a> {
@@ -84,6 +87,20 @@ impl Signature<'_> {
             }
         });
         bound.collect()
+    }
+
+    /// Brings arguments to the types that they are bound to.
+    pub(super) fn fit(
+        &self,
+        ecx: &Ecx<'_>,
+        args: Vec<Planned>,
+        bound: &[ScalarType],
+    ) -> Result<Vec<Typed>, PlanError> {
+        let fit = |(i, (a, t)): (usize, (Planned, &ScalarType))| match self.param(i) {
+            Some(ParamType::Any) if a.typ().is_none() => a.left_open(ecx),
+            _ => a.cast(ecx, t, CastContext::Implicit),
+        };
+        args.into_iter().zip(bound).enumerate().map(fit).collect()
     }
 
     fn exact_at(&self, i: usize, arg: &ScalarType) -> bool {

@@ -12,9 +12,10 @@ use sqlparser::tokenizer::Span;
 
 use super::coerce::{Planned, Typed, parameter, unify, unify_types};
 use super::context::{Ecx, ident, locate, name_parts};
-use super::function::{call_named, call_syntax, function_error, plan_function, syntax_after};
+use super::function::{call_named, call_syntax, function_error, one_row, plan_function, syntax_after};
 use super::internal;
-use super::operator::{condition, is_comparison, not_distinct, operator};
+use super::operator::{condition, is_comparison, not_distinct, operator, second_operand};
+use super::query::is_unknown;
 use super::scope::Resolved;
 use super::subquery::{
     as_query, plan_subquery, quantified, quantified_subquery, record_subquery, scalar_subquery,
@@ -273,7 +274,7 @@ fn value(ecx: &Ecx<'_>, v: &ValueWithSpan) -> Result<Planned, PlanError> {
         Value::Placeholder(p) => {
             let n = p.strip_prefix('$').and_then(|n| n.parse().ok());
             let n = n.ok_or_else(|| PlanError::syntax(format!("syntax error at or near \"{p}\"")));
-            ecx.at(parameter(ecx.scx(), ecx.at(n, v.span)?), v.span)
+            ecx.at(parameter(ecx.scx(), ecx.at(n, v.span)?, v.span), v.span)
         }
         _ => Ok(Planned::Unknown(ecx.at(literal_text(v), v.span)?, v.span)),
     }
@@ -490,7 +491,7 @@ fn is_null(ecx: &Ecx<'_>, expr: &Expr, negated: bool) -> Result<HirScalarExpr, P
     let test = |e: HirScalarExpr| if negated { e.is_null().not() } else { e.is_null() };
     match plan_expr(ecx, expr)? {
         Planned::Row(fields) => {
-            let fields = fields.into_iter().map(|f| Ok(test(f.resolve(ecx)?.expr)));
+            let fields = fields.into_iter().map(|f| Ok(test(f.left_open(ecx)?.expr)));
             Ok(HirScalarExpr::And(fields.collect::<Result<_, PlanError>>()?))
         }
         Planned::Typed(t) if matches!(&t.typ, ScalarType::Record { fields, .. } if !fields.is_empty()) => {
@@ -499,7 +500,7 @@ fn is_null(ecx: &Ecx<'_>, expr: &Expr, negated: bool) -> Result<HirScalarExpr, P
             let each = (0..fields.len()).map(|i| Ok(test(internal::record_get(t.clone(), i)?.expr)));
             Ok(HirScalarExpr::And(each.collect::<Result<_, PlanError>>()?))
         }
-        other => Ok(test(other.resolve(ecx)?.expr)),
+        other => Ok(test(other.left_open(ecx)?.expr)),
     }
 }
 
@@ -563,6 +564,7 @@ pub(super) fn between_symmetric(ecx: &Ecx<'_>, args: Vec<Planned>, span: Span) -
         .map_err(|_| PlanError::syntax("BETWEEN SYMMETRIC has three operands"))?;
     args_repeat(ecx, [&v, &l, &h])?;
     let one = between_values(ecx, v.clone(), l.clone(), h.clone(), span, false)?;
+    let (v, l, h) = (v.renewed(ecx)?, l.renewed(ecx)?, h.renewed(ecx)?);
     let other = between_values(ecx, v, h, l, span, false)?;
     let both = [one, other].map(|p| condition(ecx, p, "BETWEEN"));
     Ok(Typed::bool(HirScalarExpr::Or(both.into_iter().collect::<Result<_, _>>()?)))
@@ -582,7 +584,7 @@ fn between_values(
 ) -> Result<Planned, PlanError> {
     ecx.repeat(&v, 1)?;
     let at_least = operator(ecx, ">=", vec![v.clone(), l], span)?;
-    let at_most = operator(ecx, "<=", vec![v, h], span)?;
+    let at_most = operator(ecx, "<=", vec![v.renewed(ecx)?, h.renewed(ecx)?], span)?;
     let both = vec![condition(ecx, at_least, "BETWEEN")?, condition(ecx, at_most, "BETWEEN")?];
     negate_if(Typed::bool(HirScalarExpr::And(both)), negated, ecx)
 }
@@ -645,7 +647,7 @@ fn any_all(
     let planned = plan_expr(ecx, inner)?;
     let array = match planned.typ() {
         None => {
-            let element = value.typ().unwrap_or(ScalarType::String);
+            let element = second_operand(&symbol, &value).unwrap_or(ScalarType::String);
             planned.cast(ecx, &element.without_modifiers().array_of(), CastContext::Implicit)?
         }
         Some(_) => planned.resolve(ecx)?,
@@ -658,6 +660,12 @@ fn any_all(
             let e = PlanError::new("42809", "op ANY/ALL (array) requires array on right side");
             return Err(ecx.error_at(e, right));
         }
+    };
+    let value = match (value, &element) {
+        (row @ Planned::Row(_), ScalarType::Record { .. }) => {
+            Planned::Typed(row.cast(ecx, &element, CastContext::Implicit)?)
+        }
+        (value, _) => value,
     };
     if let Some(result) = internal::quantified(ecx, &symbol, &value, &array, &element, all)? {
         return Ok(Typed::bool(result));
@@ -726,24 +734,28 @@ fn case_here(
     conditions: &[CaseWhen],
     else_result: Option<&Expr>,
 ) -> Result<Planned, PlanError> {
-    let operand = operand.map(|o| plan_expr(ecx, o)).transpose()?;
+    // What has no type of its own is text.
+    let typed = |p: Planned| if is_unknown(&p) { p.resolve(ecx).map(Planned::Typed) } else { Ok(p) };
+    let operand = operand.map(|o| one_row(ecx, "CASE", o).and_then(typed)).transpose()?;
     if let Some(o) = &operand {
         ecx.repeat(o, conditions.len().saturating_sub(1))?;
     }
     let mut tests = vec![];
     let mut results = vec![match else_result {
-        Some(e) => plan_expr(ecx, e)?,
+        Some(e) => one_row(ecx, "CASE", e)?,
         None => Planned::Null,
     }];
     for CaseWhen { condition: when, result } in conditions {
         tests.push(match &operand {
-            None => plan_condition(ecx, when, "CASE/WHEN")?,
+            None => {
+                condition(ecx, one_row(ecx, "CASE", when)?, "CASE/WHEN").map_err(|e| ecx.error_at(e, when))?
+            }
             Some(o) => {
-                let equal = operator(ecx, "=", vec![o.clone(), plan_expr(ecx, when)?], when.span())?;
+                let equal = operator(ecx, "=", vec![o.clone(), one_row(ecx, "CASE", when)?], when.span())?;
                 condition(ecx, equal, "CASE/WHEN")?
             }
         });
-        results.push(plan_expr(ecx, result)?);
+        results.push(one_row(ecx, "CASE", result)?);
     }
     let places: Vec<Option<&Expr>> =
         std::iter::once(else_result).chain(conditions.iter().map(|c| Some(&c.result))).collect();

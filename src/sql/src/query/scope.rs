@@ -6,7 +6,7 @@ use hw_expr::HirScalarExpr;
 use hw_expr::hir::{ColumnRef, OuterTypes};
 use hw_repr::{ColumnType, RelationDesc, ScalarType};
 
-use super::select::Collector;
+use super::select::{Collector, GROUP_BY};
 use crate::error::PlanError;
 
 /// A name that columns may be qualified with.
@@ -16,6 +16,21 @@ pub(super) struct TableName {
     pub(super) alias: String,
     /// Database and schema, for a table that has no alias.
     pub(super) qualifiers: Vec<String>,
+    /// The relation's own name that an alias hides, with its database and schema.
+    pub(super) hides: Vec<String>,
+}
+
+impl TableName {
+    /// A name without qualifiers.
+    pub(super) fn new(alias: impl Into<String>) -> Self {
+        TableName { alias: alias.into(), qualifiers: vec![], hides: vec![] }
+    }
+
+    /// The name that an alias gives.
+    pub(super) fn aliased(self, alias: String) -> Self {
+        let hides = self.qualifiers.into_iter().chain([self.alias]).filter(|p| !p.is_empty()).collect();
+        TableName { alias, qualifiers: vec![], hides }
+    }
 }
 
 /// A column that has a name here.
@@ -29,6 +44,8 @@ pub(super) struct ScopeItem {
     pub(super) column: usize,
     /// Whether `*` and unqualified names find it: not so for columns that USING has merged.
     pub(super) plain: bool,
+    /// Whether it is a system column: names find it, `*` and whole rows do not.
+    pub(super) system: bool,
 }
 
 /// The named columns of a relation.
@@ -51,6 +68,7 @@ impl Scope {
             name: name.clone(),
             column,
             plain: true,
+            system: false,
         });
         Scope {
             items: items.collect(),
@@ -91,15 +109,29 @@ impl Scope {
         Ok(self.find(None, name)?.is_some())
     }
 
-    /// The items of a table, in order.
+    /// Adds a system column to the one table.
+    pub(super) fn with_system_column(mut self, name: &str, typ: ColumnType) -> Scope {
+        let column = self.types.len();
+        self.types.push(typ);
+        self.items.push(ScopeItem {
+            table: Some(0),
+            name: name.to_owned(),
+            column,
+            plain: false,
+            system: true,
+        });
+        self
+    }
+
+    /// The items of a table, in order, without system columns.
     pub(super) fn table_items(&self, table: usize) -> Vec<&ScopeItem> {
-        self.items.iter().filter(|i| i.table == Some(table)).collect()
+        self.items.iter().filter(|i| i.table == Some(table) && !i.system).collect()
     }
 
     fn find(&self, qualifier: Option<&[String]>, name: &str) -> Result<Option<&ScopeItem>, PlanError> {
         let ambiguous = || PlanError::new("42702", format!("column reference \"{name}\" is ambiguous"));
         let mut found = match qualifier {
-            None => self.items.iter().filter(|i| i.plain && i.name == name).collect::<Vec<_>>(),
+            None => self.items.iter().filter(|i| (i.plain || i.system) && i.name == name).collect::<Vec<_>>(),
             Some(parts) => {
                 let tables = self.tables_named(parts);
                 if tables.len() > 1 {
@@ -206,6 +238,16 @@ impl<'a> Frame<'a> {
         Ok(None)
     }
 
+    /// Where aggregates, groupings and window functions are gathered, in clauses that may have them.
+    pub(super) fn gathers(&self) -> Option<&'a RefCell<Collector>> {
+        self.collector.filter(|_| self.clause != GROUP_BY)
+    }
+
+    /// How many table functions have been gathered.
+    pub(super) fn table_functions(&self) -> usize {
+        self.collector.map_or(0, |c| c.borrow().table_functions())
+    }
+
     /// The error for a qualifier that names no table here.
     pub(super) fn missing_table(&self, parts: &[String]) -> PlanError {
         let name = parts.join(".");
@@ -226,6 +268,21 @@ impl<'a> Frame<'a> {
                     "There is an entry for table \"{name}\", but it cannot be referenced from this part of the query."
                 ));
         }
-        PlanError::new("42P01", format!("missing FROM-clause entry for table \"{name}\""))
+        let tables = self.chain().flat_map(|(_, f)| f.scope.tables.iter().map(move |t| (f.visible, t)));
+        let mut hidden = tables.filter(|(_, t)| !t.hides.is_empty() && t.hides.ends_with(parts));
+        match hidden.next() {
+            None => PlanError::new("42P01", format!("missing FROM-clause entry for table \"{name}\"")),
+            Some((visible, t)) => {
+                let alias = &t.alias;
+                let hint = match visible {
+                    Visibility::Yes => format!("Perhaps you meant to reference the table alias \"{alias}\"."),
+                    _ => format!(
+                        "There is an entry for table \"{alias}\", but it cannot be referenced from this part of the query."
+                    ),
+                };
+                let text = format!("invalid reference to FROM-clause entry for table \"{name}\"");
+                PlanError::new("42P01", text).with_hint(hint)
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! an error, as in PostgreSQL.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hw_expr::func::CastContext;
 use hw_expr::hir::{ColumnRef, HirAggregateExpr, JoinKind, WindowExpr};
@@ -20,17 +20,23 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::aggregate::order_of;
-use super::coerce::Typed;
+use super::coerce::{Planned, Typed};
 use super::context::{Ecx, Qcx, check_columns, ident, name_parts};
 use super::from::{RowsOf, plan_from, rows_from};
 use super::grouping::{Grouped, grouping_sets, reduce_sets, resolve_groupings};
 use super::names::output_name;
-use super::query::{Parts, is_unknown, ordinal};
+use super::query::{Parts, Unknown, ordinal, settle_as_text};
 use super::rewrite::{AGGREGATES, GROUPINGS, Rewriter, TABLES, WINDOWS};
 use super::scalar::{plan_condition, plan_expr, plan_typed};
 use super::scope::{Frame, Resolved, Scope};
 use super::window::check_named_windows;
 use crate::error::PlanError;
+
+/// The clause of grouping expressions, in which table functions may stand and aggregates may not.
+pub(super) const GROUP_BY: &str = "GROUP BY";
+
+/// A table function, its arguments, and the first of the columns that stand for its own.
+type TableCall = (TableFunc, Vec<HirScalarExpr>, usize);
 
 /// What the expressions of one query level contain.
 #[derive(Default)]
@@ -39,7 +45,7 @@ pub(super) struct Collector {
     groupings: Vec<(Vec<HirScalarExpr>, Span)>,
     direct: Vec<HirScalarExpr>,
     windows: Vec<WindowExpr>,
-    tables: Vec<(TableFunc, Vec<HirScalarExpr>, usize)>,
+    tables: Vec<TableCall>,
     table_columns: usize,
     /// The WINDOW clause.
     pub(super) named_windows: BTreeMap<String, WindowSpec>,
@@ -74,6 +80,36 @@ impl Collector {
         WINDOWS + position_or_push(&mut self.windows, e)
     }
 
+    /// How many table functions there are.
+    pub(super) fn table_functions(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// The expression over earlier table functions in place of those from the `mark`th on, if those are the same.
+    fn over_earlier_tables(&self, mark: usize, e: &HirScalarExpr) -> Option<HirScalarExpr> {
+        let mut columns = BTreeMap::new();
+        let moved = |e: &HirScalarExpr, columns: &BTreeMap<usize, usize>| {
+            let mut e = e.clone();
+            e.map_columns(&|c| columns.get(&c).copied().unwrap_or(c));
+            e
+        };
+        let (earlier, own) = self.tables.split_at(mark);
+        for (func, args, first) in own {
+            let args: Vec<_> = args.iter().map(|a| moved(a, &columns)).collect();
+            let (_, _, same) = earlier.iter().find(|t| t.0 == *func && t.1 == args)?;
+            columns.extend((0..func.desc().arity()).map(|i| (TABLES + first + i, TABLES + same + i)));
+        }
+        Some(moved(e, &columns))
+    }
+
+    /// Forgets the table functions from the `mark`th on.
+    fn forget_tables(&mut self, mark: usize) {
+        if let Some((_, _, first)) = self.tables.get(mark) {
+            self.table_columns = *first;
+        }
+        self.tables.truncate(mark);
+    }
+
     /// The first of the columns that stand for a table function's.
     pub(super) fn add_table_function(
         &mut self,
@@ -92,7 +128,7 @@ impl Collector {
 struct Output<'s> {
     name: String,
     value: Typed,
-    unknown: bool,
+    unknown: Unknown,
     ast: Option<&'s Expr>,
 }
 
@@ -105,11 +141,6 @@ pub(super) fn plan_select(
     let wanted = qcx.shared.take_wanted();
     refuse(select)?;
     let (mut rel, scope) = plan_from(qcx, &select.from)?;
-    if let Some(selection) = &select.selection {
-        let frame = qcx.frame(&scope, "WHERE");
-        let predicate = plan_condition(&Ecx { qcx, frame: &frame }, selection, "WHERE")?;
-        rel = rel.filter(vec![predicate]);
-    }
     let collector = RefCell::new(Collector::default());
     let frame = |clause| Frame { collector: Some(&collector), ..qcx.frame(&scope, clause) };
     let select_frame = frame("SELECT");
@@ -117,8 +148,13 @@ pub(super) fn plan_select(
     name_windows(qcx, &collector, select)?;
     let outputs = plan_items(&ecx, &scope, &select.projection, &wanted)?;
     check_named_windows(&ecx)?;
+    if let Some(selection) = &select.selection {
+        let frame = qcx.frame(&scope, "WHERE");
+        let predicate = plan_condition(&Ecx { qcx, frame: &frame }, selection, "WHERE")?;
+        rel = rel.filter(vec![predicate]);
+    }
 
-    let group_frame = qcx.frame(&scope, "GROUP BY");
+    let group_frame = frame(GROUP_BY);
     let Groups { keys, sets, constants } =
         plan_group_by(&Ecx { qcx, frame: &group_frame }, select, &outputs)?;
     let having_frame = frame("HAVING");
@@ -141,20 +177,28 @@ pub(super) fn plan_select(
         let detail = "Direct arguments of an ordered-set aggregate must use only grouped columns.";
         rewrite(&ecx, &rewriter, e.clone(), None).map_err(|e| e.with_detail(detail))?;
     }
+    let mut tables = collector.tables;
     if grouped {
         let sets = sets.unwrap_or_else(|| vec![vec![]]);
         let aggregates = collector.aggregates;
         let args = aggregates.iter().flat_map(|a| a.args.iter().chain(a.filter.as_deref()));
         let size = args.map(HirScalarExpr::size).sum::<usize>() + aggregates.len() + keys.len();
         qcx.shared.repeat(size, sets.len() - 1)?;
-        let parts = Grouped { keys: &keys, sets, aggregates, groupings, hint: hints.aggregate };
-        rel = reduce_sets(qcx, rel, scope.types.len(), parts);
+        // Table functions that are grouped by come before the grouping.
+        let (before, after) = split_tables(&keys, std::mem::take(&mut tables));
+        tables = after;
+        let mut ungrouped = Rewriter::new(&scope, None, 0, 0);
+        rel = add_tables(&ecx, rel, before, &mut ungrouped)?;
+        let computed = keys.iter().map(|k| rewrite(&ecx, &ungrouped, k.clone(), None));
+        let computed = computed.collect::<Result<Vec<_>, _>>()?;
+        let parts = Grouped { keys: &computed, sets, aggregates, groupings, hint: hints.aggregate };
+        rel = reduce_sets(qcx, rel, ungrouped.arity(), parts);
         if let Some(having) = having {
             rel = rel.filter(vec![rewrite(&ecx, &rewriter, having, select.having.as_ref())?]);
         }
     }
     rel = add_windows(&ecx, rel, collector.windows, &mut rewriter, select)?;
-    rel = add_tables(&ecx, rel, collector.tables, &mut rewriter)?;
+    rel = add_tables(&ecx, rel, tables, &mut rewriter)?;
 
     let mut stack = Stack { arity: rewriter.arity(), rel, scalars: vec![] };
     let mut project = vec![];
@@ -194,6 +238,7 @@ pub(super) fn plan_select(
         limit: None,
         offset: None,
         limit_hint: hints.limit,
+        scope,
     };
     match &select.distinct {
         None | Some(Distinct::All) => {}
@@ -279,7 +324,7 @@ fn plan_items<'s>(
                 outputs.extend(scope.items.iter().filter(|i| i.plain).map(|i| Output {
                     name: i.name.clone(),
                     value: Typed::new(HirScalarExpr::column(i.column), scope.item_type(i)),
-                    unknown: false,
+                    unknown: Unknown::No,
                     ast: None,
                 }));
             }
@@ -287,6 +332,7 @@ fn plan_items<'s>(
                 plain_wildcard(options)?;
                 outputs.extend(plan_star(ecx, kind)?);
             }
+            SelectItem::UnnamedExpr(Expr::Identifier(i)) if i.value == crate::parser::NO_COLUMN => {}
             SelectItem::UnnamedExpr(e) => match record_star(e) {
                 Some(inner) => outputs.extend(expand_record(ecx, plan_typed(ecx, inner)?)?),
                 None => outputs.push(output(ecx, output_name(ecx, e), e, typ)?),
@@ -318,7 +364,7 @@ fn expand_record<'s>(ecx: &Ecx<'_>, record: Typed) -> Result<Vec<Output<'s>>, Pl
     ecx.qcx.shared.repeat(record.expr.size(), fields.len())?;
     let field = |(i, (name, _)): (usize, &(String, hw_repr::ColumnType))| {
         let value = super::internal::record_get(record.clone(), i)?;
-        Ok(Output { name: name.clone(), value, unknown: false, ast: None })
+        Ok(Output { name: name.clone(), value, unknown: Unknown::No, ast: None })
     };
     fields.iter().enumerate().map(field).collect()
 }
@@ -332,8 +378,12 @@ fn plan_star<'s>(
             let parts = name_parts(name)?;
             match ecx.at(ecx.frame.table(&parts), name.span())? {
                 Some(Resolved::Table(columns)) => {
-                    let column =
-                        |(name, e, t)| Output { name, value: Typed::new(e, t), unknown: false, ast: None };
+                    let column = |(name, e, t)| Output {
+                        name,
+                        value: Typed::new(e, t),
+                        unknown: Unknown::No,
+                        ast: None,
+                    };
                     Ok(columns.into_iter().map(column).collect())
                 }
                 _ => ecx.at(Err(ecx.frame.missing_table(&parts)), name.span()),
@@ -352,10 +402,17 @@ fn output<'s>(
     let planned = plan_expr(ecx, e)?;
     if let (Some(typ), None) = (wanted, planned.typ()) {
         let value = planned.cast(ecx, typ, CastContext::Assignment)?;
-        return Ok(Output { name, value, unknown: false, ast: Some(e) });
+        return Ok(Output { name, value, unknown: Unknown::No, ast: Some(e) });
     }
-    let unknown = is_unknown(&planned);
-    Ok(Output { name, value: planned.resolve(ecx)?, unknown, ast: Some(e) })
+    let unknown = Unknown::of(&planned);
+    // The type of a parameter may be found by what follows.
+    let value = match planned {
+        Planned::Param(n, _) => {
+            Typed::new(HirScalarExpr::Parameter(n, ScalarType::String), ScalarType::String)
+        }
+        other => other.resolve(ecx)?,
+    };
+    Ok(Output { name, value, unknown, ast: Some(e) })
 }
 
 /// What is grouped by.
@@ -415,7 +472,7 @@ fn group_key(
         _ => ecx.at(ordinal(e, "GROUP BY", outputs.len()), e.span())?,
     };
     let key = match chosen {
-        None => plan_typed(ecx, e)?.expr,
+        None => plan_key(ecx, e, outputs)?,
         Some(i) => outputs[i].value.expr.clone(),
     };
     let mut misplaced = None;
@@ -428,13 +485,30 @@ fn group_key(
                 AGGREGATES..GROUPINGS => ("42803", "aggregate functions are not allowed in GROUP BY"),
                 GROUPINGS..WINDOWS => ("42803", "grouping operations are not allowed in GROUP BY"),
                 WINDOWS..TABLES => ("42P20", "window functions are not allowed in GROUP BY"),
-                _ => ("0A000", "set-returning functions in GROUP BY are not supported"),
+                _ => return,
             });
         }
     });
     match misplaced {
         Some((sqlstate, text)) => Err(ecx.error_at(PlanError::new(sqlstate, text), e)),
         None => Ok((key, chosen)),
+    }
+}
+
+/// An expression of GROUP BY, ORDER BY or DISTINCT ON; if it is that of an output, over the same table functions.
+fn plan_key(ecx: &Ecx<'_>, e: &Expr, outputs: &[Output<'_>]) -> Result<HirScalarExpr, PlanError> {
+    let mark = ecx.frame.table_functions();
+    let key = plan_typed(ecx, e)?.expr;
+    let Some(collector) = ecx.frame.collector.filter(|c| c.borrow().table_functions() > mark) else {
+        return Ok(key);
+    };
+    let mut collector = collector.borrow_mut();
+    match collector.over_earlier_tables(mark, &key) {
+        Some(same) if outputs.iter().any(|o| o.value.expr == same) => {
+            collector.forget_tables(mark);
+            Ok(same)
+        }
+        _ => Ok(key),
     }
 }
 
@@ -461,7 +535,7 @@ fn sort_key(ecx: &Ecx<'_>, e: &Expr, clause: &str, outputs: &[Output<'_>]) -> Re
     if let Some(i) = ecx.at(ordinal(e, clause, outputs.len()), e.span())? {
         return Ok(SortKey::Output(i));
     }
-    let key = plan_typed(ecx, e)?.expr;
+    let key = plan_key(ecx, e, outputs)?;
     Ok(match outputs.iter().position(|o| o.value.expr == key) {
         Some(i) => SortKey::Output(i),
         None => SortKey::Expr(key),
@@ -525,17 +599,38 @@ fn add_windows(
     Ok(rel.map(scalars))
 }
 
+/// The table functions that expressions are over, directly or through others' arguments, and the rest.
+fn split_tables(exprs: &[HirScalarExpr], tables: Vec<TableCall>) -> (Vec<TableCall>, Vec<TableCall>) {
+    let mut used = BTreeSet::new();
+    let note = |e: &HirScalarExpr, used: &mut BTreeSet<usize>| {
+        e.visit_free(&mut |c| {
+            if c.level == 0 && c.column >= TABLES {
+                used.insert(c.column - TABLES);
+            }
+        });
+    };
+    exprs.iter().for_each(|e| note(e, &mut used));
+    let is_used =
+        |t: &TableCall, used: &BTreeSet<usize>| used.range(t.2..t.2 + t.0.desc().arity()).next().is_some();
+    // Those in arguments come before.
+    for t in tables.iter().rev() {
+        if is_used(t, &used) {
+            t.1.iter().for_each(|e| note(e, &mut used));
+        }
+    }
+    tables.into_iter().partition(|t| is_used(t, &used))
+}
+
 /// Joins in the rows of table functions of the select list: those whose arguments are ready side by side, then those over them.
 fn add_tables(
     ecx: &Ecx<'_>,
     mut rel: HirRelationExpr,
-    tables: Vec<(TableFunc, Vec<HirScalarExpr>, usize)>,
+    tables: Vec<TableCall>,
     rewriter: &mut Rewriter<'_>,
 ) -> Result<HirRelationExpr, PlanError> {
     let mut waiting = tables;
     while !waiting.is_empty() {
-        let is_ready =
-            |t: &(TableFunc, Vec<HirScalarExpr>, usize)| t.1.iter().all(|e| rewriter.tables_known(e));
+        let is_ready = |t: &TableCall| t.1.iter().all(|e| rewriter.tables_known(e));
         let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
         if ready.is_empty() {
             return Err(PlanError::new("XX000", "table functions depend on each other"));
@@ -620,6 +715,9 @@ pub(super) fn plan_returning_items(
     ecx: &Ecx<'_>,
     items: &[SelectItem],
 ) -> Result<Vec<(String, Typed)>, PlanError> {
-    let outputs = plan_items(ecx, ecx.frame.scope, items, &[])?;
+    let mut outputs = plan_items(ecx, ecx.frame.scope, items, &[])?;
+    for o in &mut outputs {
+        settle_as_text(ecx.scx(), std::slice::from_mut(&mut o.unknown))?;
+    }
     Ok(outputs.into_iter().map(|o| (o.name, o.value)).collect())
 }

@@ -17,7 +17,8 @@ use crate::error::PlanError;
 /// Plans a subquery of an expression.
 pub(super) fn plan_subquery(ecx: &Ecx<'_>, query: &Query) -> Result<Rel, PlanError> {
     let qcx = ecx.qcx.within(ecx.frame);
-    plan_nested(&qcx, query)
+    let rel = plan_nested(&qcx, query)?;
+    Ok(Rel { expr: ecx.qcx.shared.intern(rel.expr)?, ..rel })
 }
 
 /// A subquery as a value: of one column, that column; NULL without rows.

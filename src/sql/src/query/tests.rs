@@ -521,16 +521,52 @@ fn deep_queries_do_not_overflow() {
     assert_eq!(plan(&catalog, &sum(2000)).unwrap_err().sqlstate, "54001");
 }
 
+/// A query over `t(a int, b int, c text)`, and the types of its parameters, or the error.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("SELECT $2 || 'x', a FROM t WHERE a = $1 LIMIT $3", "integer, text, bigint"),
+    ("SELECT $1", "text"),
+    ("SELECT $1 UNION SELECT 1", "integer"),
+    ("(SELECT $1) UNION (SELECT 1)", "integer"),
+    ("SELECT $1 UNION SELECT $2", "text, text"),
+    ("SELECT a FROM t WHERE a = ANY ($1)", "integer[]"),
+    ("SELECT coalesce($1, $2::date)", "date, date"),
+    ("SELECT $1 BETWEEN 1 AND 3000000000", "integer"),
+    ("SELECT CASE $1 WHEN 'a' THEN 1 END", "text"),
+    ("SELECT CASE $1 WHEN 1 THEN 1 END", "42883 operator does not exist: text = integer"),
+    ("SELECT (a, c) < ($1, $2) FROM t", "integer, text"),
+    ("SELECT $1, count(*) FROM t GROUP BY $1", "text"),
+    ("SELECT * FROM (SELECT $1 AS x) s WHERE x = 1", "42883 operator does not exist: text = integer"),
+    ("SELECT $1 IS NULL, $2::int", "42P18 could not determine data type of parameter $1"),
+    ("SELECT $1 IS NULL, $1::int", "42P08 could not determine data type of parameter $1"),
+    ("SELECT concat($1, 'x')", "42P18 could not determine data type of parameter $1"),
+    ("SELECT ROW($1)", "42P18 could not determine data type of parameter $1"),
+    ("SELECT $2::int", "42P18 could not determine data type of parameter $1"),
+    ("SELECT $1 WHERE $1 = 1", "42P08 inconsistent types deduced for parameter $1"),
+    ("SELECT $1, $1::int", "42P08 inconsistent types deduced for parameter $1"),
+    ("SELECT $0", "42P02 there is no parameter $0"),
+];
+
 #[test]
 fn parameters_take_their_types_from_where_they_stand() {
     let catalog = TestCatalog::new();
-    let parsed = parse_one("SELECT $2 || 'x', a FROM t WHERE a = $1 LIMIT $3").unwrap();
     let session = SessionInfo::default();
-    let scx = StatementContext::new(&catalog, &session, &parsed.extensions).with_params(vec![]);
-    let Statement::Select(s) = &parsed.statement else { panic!("a query") };
-    plan_query(&scx, &s.query.query).unwrap();
-    let types: Vec<String> = scx.param_types.borrow().iter().flatten().map(super::type_name).collect();
-    assert_eq!(types, ["integer", "text", "bigint"]);
+    let mut wrong = vec![];
+    for (sql, expected) in PARAMETERS {
+        let types = parse_one(sql).and_then(|parsed| {
+            let scx = StatementContext::new(&catalog, &session, &parsed.extensions).with_params(vec![]);
+            let Statement::Select(s) = &parsed.statement else { panic!("a query") };
+            plan_query(&scx, &s.query.query)?;
+            scx.settled_params()
+        });
+        let found = match types {
+            Ok(types) => types.iter().map(super::type_name).collect::<Vec<_>>().join(", "),
+            Err(e) => format!("{} {}", e.sqlstate, e.message),
+        };
+        if found != *expected {
+            wrong.push(format!("{sql}\n  wanted {expected}\n  found  {found}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// What a query gives: its columns and rows, or its error, as `testdata/pg15.txt` has them.

@@ -252,6 +252,27 @@ fn with_modifiers(typ: ScalarType, name: &str, modifiers: &[String]) -> Result<S
     }
 }
 
+/// The name of a type with the names of users' types as the catalog has them.
+pub(super) fn named_type(scx: &StatementContext<'_>, typ: &ScalarType) -> String {
+    let custom = match typ {
+        ScalarType::Array(t) => return format!("{}[]", named_type(scx, t)),
+        ScalarType::Record { custom_id, .. }
+        | ScalarType::List { custom_id, .. }
+        | ScalarType::Map { custom_id, .. } => *custom_id,
+        _ => None,
+    };
+    let Some(item) = custom.and_then(|id| scx.catalog.item(id)) else { return type_name(typ) };
+    let name = &item.name;
+    let found = scx.lookup_type(std::slice::from_ref(&name.item));
+    // As in PostgreSQL, the schema is left out where the search path finds the type.
+    match found.is_some_and(|i| i.id == item.id) {
+        true => crate::names::quote_ident(&name.item),
+        false => {
+            format!("{}.{}", crate::names::quote_ident(&name.schema), crate::names::quote_ident(&name.item))
+        }
+    }
+}
+
 /// The name of a type as error texts show it: PostgreSQL's `format_type` without modifiers.
 pub fn type_name(typ: &ScalarType) -> String {
     let name = match typ {

@@ -10,7 +10,7 @@ use sqlparser::ast::{self, Spanned, WindowFrameBound, WindowFrameUnits, WindowSp
 use super::aggregate::{order_of, plan_aggregate_parts};
 use super::coerce::{Planned, Typed, unify};
 use super::context::{Ecx, ident};
-use super::function::{Call, function_error};
+use super::function::{Call, function_error, undetermined};
 use super::resolve::NoMatch;
 use super::scalar::plan_expr;
 use super::scope::Frame;
@@ -127,6 +127,10 @@ fn plan_ranking(
 ) -> Result<(WindowFunc, Vec<HirScalarExpr>, ScalarType), PlanError> {
     let mut args = call.args.iter().map(|a| plan_expr(ecx, a)).collect::<Result<Vec<_>, _>>()?;
     let texts: Vec<_> = args.iter().map(Planned::type_text).collect();
+    let types: Vec<_> = args.iter().map(Planned::typ).collect();
+    if let Some(e) = undetermined(&call.name, &types) {
+        return Err(e);
+    }
     let missing = || function_error(&call.name, &texts, NoMatch::None);
     let int4 = |p: Planned| {
         p.cast(ecx, &ScalarType::Int32, CastContext::Implicit).map(|t| t.expr).map_err(|_| missing())

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hw_expr::func::CastContext;
 use hw_expr::{HirRelationExpr, HirScalarExpr};
 use hw_repr::{RelationDesc, RelationType};
 use sqlparser::ast::{
@@ -151,24 +150,6 @@ fn target(
     Ok((item, definition, named))
 }
 
-/// The rows that a statement without further tables affects.
-fn filtered(
-    scx: &StatementContext<'_>,
-    item: &ItemInfo,
-    desc: &RelationDesc,
-    alias: TableRef<'_>,
-    selection: Option<&Expr>,
-) -> Result<HirRelationExpr, PlanError> {
-    let (input, _) = resolve::read_all(item, desc);
-    match selection {
-        None => Ok(input),
-        Some(e) => {
-            let predicate = query::plan_predicate(scx, desc, Some(alias), e)?;
-            Ok(HirRelationExpr::Filter { input: Box::new(input), predicates: vec![predicate] })
-        }
-    }
-}
-
 /// DELETE
 pub(crate) fn delete(scx: &StatementContext<'_>, stmt: &Delete) -> Result<Plan, PlanError> {
     if !stmt.tables.is_empty() || !stmt.order_by.is_empty() || stmt.limit.is_some() || stmt.output.is_some() {
@@ -181,23 +162,9 @@ pub(crate) fn delete(scx: &StatementContext<'_>, stmt: &Delete) -> Result<Plan, 
     let (item, table, named) = target(scx, from)?;
     let alias = named.as_ref();
     let target = (item.id, &table.desc, alias);
-    let (selection, returning) = match stmt.using.as_deref().filter(|u| !u.is_empty()) {
-        None => (
-            filtered(scx, &item, &table.desc, alias, stmt.selection.as_ref())?,
-            returning(scx, &table.desc, alias, stmt.returning.as_ref())?,
-        ),
-        Some(using) => {
-            let (selection, _, returning) = query::plan_using_scope(
-                scx,
-                target,
-                using,
-                stmt.selection.as_ref(),
-                &[],
-                stmt.returning.as_deref(),
-            )?;
-            (selection, returning)
-        }
-    };
+    let using = stmt.using.as_deref().unwrap_or_default();
+    let (where_, given) = (stmt.selection.as_ref(), stmt.returning.as_deref());
+    let (selection, _, returning) = query::plan_using_scope(scx, target, using, where_, &[], given)?;
     Ok(Plan::Mutate { table: item.id, selection, assignments: None, returning })
 }
 
@@ -221,19 +188,10 @@ pub(crate) fn update(scx: &StatementContext<'_>, stmt: &Update) -> Result<Plan, 
     for (i, _) in assigned.iter().filter(|(_, e)| is_default(e)) {
         values[*i] = table.defaults[*i].clone();
     }
-    let (selection, planned, returning) = if from.is_empty() {
-        let selection = filtered(scx, &item, &table.desc, alias, stmt.selection.as_ref())?;
-        let planned = written.iter().map(|(i, e)| {
-            let typ = &table.desc.typ().column_types[*i].scalar_type;
-            query::plan_scalar(scx, &table.desc, Some(alias), e, Some((typ, CastContext::Assignment)))
-        });
-        let planned = planned.collect::<Result<Vec<_>, _>>()?;
-        (selection, planned, returning(scx, &table.desc, alias, stmt.returning.as_ref())?)
-    } else {
-        let target = (item.id, &table.desc, alias);
-        let (where_, given) = (stmt.selection.as_ref(), stmt.returning.as_deref());
-        query::plan_using_scope(scx, target, from, where_, &written, given)?
-    };
+    let target = (item.id, &table.desc, alias);
+    let (where_, given) = (stmt.selection.as_ref(), stmt.returning.as_deref());
+    let (selection, planned, returning) =
+        query::plan_using_scope(scx, target, from, where_, &written, given)?;
     for ((i, _), value) in written.iter().zip(planned) {
         values[*i] = value;
     }

@@ -14,6 +14,7 @@
 mod alter;
 mod cluster;
 mod connection;
+mod copy;
 mod create_relation;
 mod create_source;
 mod dml;
@@ -56,7 +57,7 @@ pub fn plan_statement(scx: &StatementContext<'_>, stmt: &Statement, ids: Ids<'_>
         Statement::Select(s) => Ok(Plan::Select(select::select(scx, s)?)),
         Statement::Subscribe(s) => Ok(Plan::Subscribe(select::subscribe(scx, s)?)),
         Statement::Explain(s) => Ok(Plan::Explain(select::explain(scx, s, ids)?)),
-        Statement::Copy(s) => select::copy(scx, s),
+        Statement::Copy(s) => copy::copy(scx, s),
         Statement::Insert(s) => dml::insert(scx, s),
         Statement::Update(s) => dml::update(scx, s),
         Statement::Delete(s) => dml::delete(scx, s),
@@ -104,7 +105,7 @@ pub fn plan_statement(scx: &StatementContext<'_>, stmt: &Statement, ids: Ids<'_>
         Statement::ResetVariable(name) => Ok(Plan::ResetVariable(name.clone())),
         Statement::ResetAll => Ok(Plan::ResetAll),
         Statement::Discard(what) => Ok(Plan::Discard(*what)),
-        Statement::Begin(modes) => Ok(session::begin(modes)),
+        Statement::Begin(modes, tag) => Ok(session::begin(modes, tag)),
         Statement::Commit => Ok(Plan::Commit),
         Statement::Rollback => Ok(Plan::Rollback),
         Statement::Prepare { name, types, sql } => session::prepare(scx, name, types, sql),
@@ -118,7 +119,9 @@ pub fn plan_statement(scx: &StatementContext<'_>, stmt: &Statement, ids: Ids<'_>
             plan_statement(scx, statement, ids)?;
             Ok(Plan::Declare { name: name.value.clone(), sql: sql.clone(), hold: *hold })
         }
-        Statement::Fetch { name, count, options } => session::fetch(name, *count, options),
+        Statement::Fetch { name, direction, discard, options } => {
+            session::fetch(name, *direction, *discard, options)
+        }
         Statement::Close(name) => Ok(Plan::Close(name.as_ref().map(|n| n.value.clone()))),
     }
 }
@@ -150,8 +153,7 @@ pub fn describe(scx: &StatementContext<'_>, stmt: &Statement) -> Result<Statemen
         | Statement::ShowAll => result_desc(&plan_statement(scx, stmt, &mut ids)?),
         _ => None,
     };
-    let params = scx.param_types.borrow().iter().map(|t| t.clone().unwrap_or(ScalarType::String)).collect();
-    Ok(StatementDesc { result, params })
+    Ok(StatementDesc { result, params: scx.settled_params()? })
 }
 
 /// The columns of what a plan returns.

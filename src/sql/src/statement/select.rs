@@ -1,4 +1,4 @@
-//! SELECT, SUBSCRIBE, EXPLAIN and COPY.
+//! SELECT, SUBSCRIBE and EXPLAIN.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::catalog::ItemKind;
 use crate::context::StatementContext;
 use crate::error::PlanError;
 use crate::parser::ast::{
-    CopyStatement, ExplainStatement, ExplainTarget as Target, ExplainWhat, Ident, Name, SelectStatement,
-    SqlOption, Statement, SubscribeForm, SubscribeStatement, SubscribeTarget,
+    ExplainStatement, ExplainTarget as Target, ExplainWhat, Ident, Name, SelectStatement, Statement,
+    SubscribeForm, SubscribeStatement, SubscribeTarget,
 };
 use crate::parser::position;
 use crate::plan::{
-    CopyFormat, CopySource, ExplainPlan, ExplainStage, ExplainTarget, ItemDefinition, NewItem, Plan,
-    QueryWhen, SelectPlan, SubscribeFrom, SubscribeOutput, SubscribePlan,
+    ExplainPlan, ExplainStage, ExplainTarget, ItemDefinition, NewItem, Plan, SelectPlan, SubscribeFrom,
+    SubscribeOutput, SubscribePlan,
 };
 use crate::query;
 
@@ -305,93 +305,5 @@ fn explain_statement(
             _ => Err(PlanError::unsupported("EXPLAIN of this statement")),
         },
         _ => Err(PlanError::unsupported("EXPLAIN of this statement")),
-    }
-}
-
-fn one_byte(what: &str, text: &str) -> Result<u8, PlanError> {
-    match text.as_bytes() {
-        [b] if *b != b'\n' && *b != b'\r' => Ok(*b),
-        _ => Err(PlanError::new("22023", format!("COPY {what} must be a single one-byte character"))),
-    }
-}
-
-fn copy_format(options: &[SqlOption]) -> Result<CopyFormat, PlanError> {
-    let mut options = Options::new("COPY", options)?;
-    let format = options.text("FORMAT")?.unwrap_or_else(|| "text".into()).to_ascii_lowercase();
-    let delimiter = options.text("DELIMITER")?;
-    let null = options.text("NULL")?;
-    let quote = options.text("QUOTE")?;
-    let escape = options.text("ESCAPE")?;
-    let header = options.flag("HEADER")?;
-    options.finish()?;
-    let byte = |what, text: Option<String>, default| text.map_or(Ok(default), |t| one_byte(what, &t));
-    match format.as_str() {
-        "text" => {
-            if quote.is_some() || escape.is_some() || header == Some(true) {
-                return Err(PlanError::new(
-                    "0A000",
-                    "COPY QUOTE, ESCAPE and HEADER are only for the CSV format",
-                ));
-            }
-            let delimiter = byte("delimiter", delimiter, b'\t')?;
-            Ok(CopyFormat::Text { delimiter, null: null.unwrap_or_else(|| "\\N".into()) })
-        }
-        "csv" => {
-            let quote = byte("quote", quote, b'"')?;
-            let delimiter = byte("delimiter", delimiter, b',')?;
-            if quote == delimiter {
-                return Err(PlanError::new("22023", "COPY delimiter and quote must be different"));
-            }
-            let escape = byte("escape", escape, quote)?;
-            let (null, header) = (null.unwrap_or_default(), header.unwrap_or(false));
-            Ok(CopyFormat::Csv { delimiter, quote, escape, null, header })
-        }
-        "binary" => {
-            if delimiter.is_some() || null.is_some() || header == Some(true) {
-                return Err(PlanError::syntax("cannot specify DELIMITER, NULL or HEADER in BINARY mode"));
-            }
-            Ok(CopyFormat::Binary)
-        }
-        other => Err(PlanError::new("22023", format!("COPY format \"{other}\" not recognized"))),
-    }
-}
-
-/// COPY
-pub(crate) fn copy(scx: &StatementContext<'_>, stmt: &CopyStatement) -> Result<Plan, PlanError> {
-    match stmt {
-        CopyStatement::To { source, options } => {
-            let format = copy_format(options)?;
-            let select = match source.as_ref() {
-                Statement::Select(s) => CopySource::Select(select(scx, s)?),
-                Statement::Subscribe(s) => CopySource::Subscribe(subscribe(scx, s)?),
-                _ => return Err(PlanError::unsupported("COPY of this statement")),
-            };
-            Ok(Plan::CopyTo { select: Box::new(select), format })
-        }
-        CopyStatement::TableTo { table, columns, options } => {
-            let format = copy_format(options)?;
-            let (item, desc) = resolve::relation(scx, table)?;
-            let (expr, mut finishing) = resolve::read_all(&item, &desc);
-            let mut out = desc.clone();
-            if !columns.is_empty() {
-                finishing.project = resolve::columns(&desc, columns, &item.name.item)?;
-                out = RelationDesc::empty();
-                for i in &finishing.project {
-                    out = out.with_column(&desc.names()[*i], desc.typ().column_types[*i].clone());
-                }
-            }
-            let select = SelectPlan { expr, desc: out, finishing, when: QueryWhen::Immediately };
-            Ok(Plan::CopyTo { select: Box::new(CopySource::Select(select)), format })
-        }
-        CopyStatement::From { table, columns, options } => {
-            let format = copy_format(options)?;
-            let (item, definition) = super::dml::writable_table(scx, table)?;
-            let columns = if columns.is_empty() {
-                (0..definition.desc.arity()).collect()
-            } else {
-                resolve::columns(&definition.desc, columns, &item.name.item)?
-            };
-            Ok(Plan::CopyFrom { table: item.id, columns, format })
-        }
     }
 }

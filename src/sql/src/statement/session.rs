@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hw_expr::func::CastContext;
-use hw_repr::{RelationDesc, ScalarType};
+use hw_repr::ScalarType;
 use sqlparser::ast::{DataType, Expr};
 
 use super::resolve::{self, Options};
@@ -11,7 +10,7 @@ use crate::context::StatementContext;
 use crate::error::PlanError;
 use crate::parser::ast::{Ident, Name, SetValue, SqlOption, TransactionModes};
 use crate::parser::position;
-use crate::plan::{Plan, TransactionMode};
+use crate::plan::{FetchDirection, Plan, TransactionMode};
 use crate::query;
 
 /// SET
@@ -36,8 +35,8 @@ fn mode(modes: &TransactionModes) -> TransactionMode {
 }
 
 /// BEGIN
-pub(crate) fn begin(modes: &TransactionModes) -> Plan {
-    Plan::Begin(mode(modes))
+pub(crate) fn begin(modes: &TransactionModes, tag: &'static str) -> Plan {
+    Plan::Begin(mode(modes), tag)
 }
 
 /// PREPARE
@@ -47,7 +46,12 @@ pub(crate) fn prepare(
     types: &[DataType],
     sql: &str,
 ) -> Result<Plan, PlanError> {
-    let types = types.iter().map(|t| query::plan_data_type(scx, t)).collect::<Result<Vec<_>, _>>()?;
+    let unknown =
+        |t: &DataType| matches!(t, DataType::Custom(n, m) if m.is_empty() && n.to_string() == "unknown");
+    let plan = |t: &DataType| {
+        if unknown(t) { Ok(None) } else { query::plan_data_type(scx, t).map(Some) }
+    };
+    let types = types.iter().map(plan).collect::<Result<Vec<_>, _>>()?;
     Ok(Plan::Prepare { name: name.value.clone(), sql: sql.to_owned(), types })
 }
 
@@ -66,28 +70,22 @@ pub fn plan_execute(
             params.len()
         )));
     }
-    let plan = |(i, (e, t)): (usize, (&Expr, &ScalarType))| {
-        let value =
-            query::plan_scalar(scx, &RelationDesc::empty(), None, e, Some((t, CastContext::Assignment)));
-        value.map_err(|error| match error.sqlstate {
-            "42846" => {
-                let text = format!("parameter ${} cannot be coerced to the expected type {t}", i + 1);
-                PlanError { message: text, sqlstate: "42804", ..error }
-                    .with_hint("You will need to rewrite or cast the expression.")
-            }
-            _ => error,
-        })
-    };
+    let plan = |(i, (e, t)): (usize, (&Expr, &ScalarType))| query::plan_execute_parameter(scx, i + 1, e, t);
     let params = params.iter().zip(types).enumerate().map(plan).collect::<Result<Vec<_>, _>>()?;
     Ok(Plan::Execute { name: name.to_owned(), params })
 }
 
-/// FETCH
-pub(crate) fn fetch(name: &Ident, count: Option<u64>, options: &[SqlOption]) -> Result<Plan, PlanError> {
+/// FETCH and MOVE
+pub(crate) fn fetch(
+    name: &Ident,
+    direction: FetchDirection,
+    discard: bool,
+    options: &[SqlOption],
+) -> Result<Plan, PlanError> {
     let mut options = Options::new("FETCH", options)?;
     let timeout_ms = options.milliseconds("TIMEOUT")?;
     options.finish()?;
-    Ok(Plan::Fetch { name: name.value.clone(), count, timeout_ms })
+    Ok(Plan::Fetch { name: name.value.clone(), direction, discard, timeout_ms })
 }
 
 /// CREATE DATABASE
