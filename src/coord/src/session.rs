@@ -10,6 +10,8 @@ use hw_controller::ReadHold;
 use hw_repr::{ClusterId, Diff, GlobalId, RelationDesc, RoleId, Row, ScalarType, Timestamp};
 use hw_sql::context::SessionInfo;
 use hw_sql::parser::ParsedStatement;
+use hw_sql::plan::SelectPlan;
+use parking_lot::Mutex;
 
 use crate::cancel::StatementCancel;
 use crate::client::RowStream;
@@ -27,6 +29,57 @@ pub struct PreparedStatement {
     pub params: Vec<ScalarType>,
     /// The catalog's revision when it was described.
     pub catalog_revision: u64,
+    /// The plan, if it is a query that has been executed before.
+    pub(crate) plan: PlanCache,
+}
+
+impl PreparedStatement {
+    /// A statement as it has been described.
+    pub fn new(
+        statement: Option<ParsedStatement>,
+        result: Option<RelationDesc>,
+        params: Vec<ScalarType>,
+        catalog_revision: u64,
+    ) -> PreparedStatement {
+        PreparedStatement { statement, result, params, catalog_revision, plan: PlanCache::default() }
+    }
+}
+
+/// The plan of a query, for as long as what it was made of stays as it is. It is kept from the second execution on: most
+/// statements are executed once.
+#[derive(Debug, Default)]
+pub(crate) struct PlanCache(Mutex<Cached>);
+
+#[derive(Debug, Default)]
+enum Cached {
+    #[default]
+    Never,
+    Once,
+    Plan(PlanKey, SelectPlan),
+}
+
+/// What a plan depends on besides its statement: the revisions of the catalog and of the session's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlanKey {
+    pub(crate) catalog: u64,
+    pub(crate) settings: u64,
+}
+
+impl PlanCache {
+    pub(crate) fn get(&self, key: PlanKey) -> Option<SelectPlan> {
+        match &*self.0.lock() {
+            Cached::Plan(of, plan) if *of == key => Some(plan.clone()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn put(&self, key: PlanKey, plan: &SelectPlan) {
+        let mut cached = self.0.lock();
+        *cached = match &*cached {
+            Cached::Never => Cached::Once,
+            _ => Cached::Plan(key, plan.clone()),
+        };
+    }
 }
 
 /// A statement with its parameters.

@@ -7,6 +7,9 @@ mod session;
 
 pub use session::SessionVars;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::error::AdapterError;
 
 /// How a value is checked and brought to its usual form.
@@ -198,13 +201,31 @@ const ISOLATION: &[&str] =
 
 /// The setting of that name, any case.
 pub fn lookup(name: &str) -> Option<&'static VarDef> {
-    let name = match name.to_ascii_lowercase().as_str() {
-        "time zone" => "timezone".to_owned(),
-        "names" => "client_encoding".to_owned(),
-        "schema" => "search_path".to_owned(),
-        other => other.to_owned(),
-    };
-    VARS.iter().find(|v| v.name.eq_ignore_ascii_case(&name))
+    lookup_key(name).map(|(_, def)| def)
+}
+
+/// The setting of that name, any case, with its lower-case name.
+fn lookup_key(name: &str) -> Option<(&'static str, &'static VarDef)> {
+    static BY_KEY: LazyLock<HashMap<&'static str, &'static VarDef>> = LazyLock::new(|| {
+        // As many as there are settings, once in the process's life.
+        let key = |v: &VarDef| &*Box::leak(v.name.to_ascii_lowercase().into_boxed_str());
+        let mut all: HashMap<&'static str, &'static VarDef> = VARS.iter().map(|v| (key(v), v)).collect();
+        for (other, of) in
+            [("time zone", "timezone"), ("names", "client_encoding"), ("schema", "search_path")]
+        {
+            all.insert(other, all[of]);
+        }
+        all
+    });
+    let mut found = BY_KEY.get_key_value(name);
+    if found.is_none() {
+        found = BY_KEY.get_key_value(name.to_ascii_lowercase().as_str());
+    }
+    let (key, def) = found.map(|(key, def)| (*key, *def))?;
+    match key.eq_ignore_ascii_case(def.name) {
+        true => Some((key, def)),
+        false => lookup_key(def.name),
+    }
 }
 
 /// The error for a name that is no setting (42704).

@@ -49,6 +49,12 @@ pub(crate) fn optimize_object(
         transform::join_implementation::apply(&mut expr, indexes, one_shot);
         return Ok(expr);
     }
+    // Most queries of programs are of this kind, and what is left of them is one read of an index or shard.
+    let (_, read) = crate::lower::extract_mfp(&expr);
+    if one_shot && matches!(read, MirRelationExpr::Get { .. }) {
+        transform::optimize_one_collection(&mut expr);
+        return Ok(expr);
+    }
     let mut expr = optimize_local(expr)?.into_expr();
     transform::eliminate_common_subexpressions(&mut expr);
     transform::normalize_lets::apply(&mut expr);

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hw_repr::{GlobalId, ScalarType};
 use sqlparser::tokenizer::{Location, Span};
@@ -22,7 +23,7 @@ pub struct SessionInfo {
     /// The current cluster.
     pub cluster: String,
     /// Session settings by lower-case name.
-    pub vars: BTreeMap<String, String>,
+    pub vars: Arc<BTreeMap<String, String>>,
 }
 
 impl Default for SessionInfo {
@@ -32,7 +33,7 @@ impl Default for SessionInfo {
             database: "materialize".into(),
             search_path: vec!["public".into()],
             cluster: "quickstart".into(),
-            vars: BTreeMap::new(),
+            vars: Arc::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::rules;
 use super::transaction::Gathered;
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::error::AdapterError;
-use crate::session::{Portal, PreparedStatement, Session, TransactionOps};
+use crate::session::{PlanKey, Portal, PreparedStatement, Session, TransactionOps};
 
 impl Coordinator {
     /// Plans a statement as far as its result and parameters.
@@ -24,7 +24,7 @@ impl Coordinator {
     ) -> Result<PreparedStatement, AdapterError> {
         let catalog_revision = self.session_state(session).revision();
         let Some(statement) = statement else {
-            return Ok(PreparedStatement { statement: None, result: None, params: vec![], catalog_revision });
+            return Ok(PreparedStatement::new(None, None, vec![], catalog_revision));
         };
         let catalog = self.session_catalog(session);
         let info = session.info();
@@ -39,7 +39,7 @@ impl Coordinator {
             }
             _ => desc.result,
         };
-        Ok(PreparedStatement { result, params: desc.params, statement: Some(statement), catalog_revision })
+        Ok(PreparedStatement::new(Some(statement), result, desc.params, catalog_revision))
     }
 
     /// Executes a portal.
@@ -71,6 +71,12 @@ impl Coordinator {
         statement: &ParsedStatement,
         portal: &Portal,
     ) -> Result<Planned, AdapterError> {
+        let open = session.transaction.as_ref().is_some_and(|t| matches!(t.ops, TransactionOps::Ddl(_)));
+        let key = PlanKey { catalog: self.catalog.state().revision(), settings: session.vars.revision() };
+        // Changes of the catalog that are not committed have no revision.
+        if !open && let Some(plan) = portal.prepared.plan.get(key) {
+            return Ok(Planned::Plan(Box::new(Plan::Select(plan))));
+        }
         let catalog = self.session_catalog(session);
         let info = session.info();
         let params: Vec<_> = portal.prepared.params.iter().cloned().map(Some).collect();
@@ -91,7 +97,13 @@ impl Coordinator {
         let owned = &mut self.catalog;
         let mut ids = || owned.allocate_user_id();
         let plan = hw_sql::statement::plan_statement(&scx, &statement.statement, &mut ids);
-        Ok(Planned::Plan(Box::new(plan.map_err(|e| placed(e, statement))?)))
+        let plan = plan.map_err(|e| placed(e, statement))?;
+        if let Plan::Select(select) = &plan
+            && !open
+        {
+            portal.prepared.plan.put(key, select);
+        }
+        Ok(Planned::Plan(Box::new(plan)))
     }
 
     /// Carries out a plan.

@@ -5,8 +5,9 @@
 //! the session's `default_transaction_…` settings say.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
-use super::{VARS, lookup, unknown};
+use super::{VARS, lookup, lookup_key, unknown};
 use crate::error::AdapterError;
 
 /// The values of a session's settings.
@@ -20,22 +21,36 @@ pub struct SessionVars {
     pending: BTreeMap<String, Option<String>>,
     /// From SET LOCAL; `None` as there.
     local: BTreeMap<String, Option<String>>,
+    /// Raised by every change.
+    revision: u64,
+    /// All values by lower-case name, once they have been asked for.
+    map: OnceLock<Arc<BTreeMap<String, String>>>,
 }
 
 impl SessionVars {
     /// Sets a value under the session's own: read-only ones too, unchecked.
     pub fn set_base(&mut self, name: &str, value: impl Into<String>) {
+        self.changed();
         self.base.insert(name.to_ascii_lowercase(), value.into());
+    }
+
+    /// Says which values these are: while it is the same, so are they.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn changed(&mut self) {
+        self.revision += 1;
+        self.map = OnceLock::new();
     }
 
     /// The current value. Unknown names give `None`.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let def = lookup(name)?;
-        let key = def.name.to_ascii_lowercase();
-        if let Some(value) = self.own(&key).or_else(|| self.base.get(&key).map(String::as_str)) {
+        let (key, def) = lookup_key(name)?;
+        if let Some(value) = self.own(key).or_else(|| self.base.get(key).map(String::as_str)) {
             return Some(value);
         }
-        match key.as_str() {
+        match key {
             "transaction_isolation" => self.get("default_transaction_isolation"),
             "transaction_read_only" => self.get("default_transaction_read_only"),
             _ => Some(def.default),
@@ -65,6 +80,7 @@ impl SessionVars {
             None => None,
         };
         let key = def.name.to_ascii_lowercase();
+        self.changed();
         if local {
             self.local.insert(key, value);
         } else {
@@ -76,6 +92,7 @@ impl SessionVars {
 
     /// RESET ALL, which like every SET is taken back if the transaction is.
     pub fn reset_all(&mut self) {
+        self.changed();
         self.local.clear();
         let names = self.set.keys().chain(self.pending.keys()).cloned();
         self.pending = names.map(|name| (name, None)).collect();
@@ -83,6 +100,10 @@ impl SessionVars {
 
     /// Ends the transaction: what was set in it stays if it committed.
     pub fn end_transaction(&mut self, committed: bool) {
+        if self.local.is_empty() && self.pending.is_empty() {
+            return;
+        }
+        self.changed();
         self.local.clear();
         let pending = std::mem::take(&mut self.pending);
         for (name, value) in pending.into_iter().filter(|_| committed) {
@@ -108,8 +129,9 @@ impl SessionVars {
     }
 
     /// The values by lower-case name, as planning wants them.
-    pub fn to_map(&self) -> BTreeMap<String, String> {
-        self.all().into_iter().map(|(n, v, _)| (n.to_ascii_lowercase(), v)).collect()
+    pub fn to_map(&self) -> Arc<BTreeMap<String, String>> {
+        let all = || self.all().into_iter().map(|(n, v, _)| (n.to_ascii_lowercase(), v)).collect();
+        Arc::clone(self.map.get_or_init(|| Arc::new(all())))
     }
 }
 

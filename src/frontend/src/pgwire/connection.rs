@@ -32,6 +32,8 @@ pub(crate) struct Connection<'a, S> {
     pub(crate) portals: BTreeMap<String, PortalState>,
     /// The settings as the client knows them.
     reported: Vec<(&'static str, String)>,
+    /// The revision of the settings at which they were reported.
+    reported_at: Option<u64>,
     /// Whether messages are skipped until Sync.
     skipping: bool,
     /// Whether ReadyForQuery was the last that happened.
@@ -64,6 +66,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
             shared,
             portals: BTreeMap::new(),
             reported: Vec::new(),
+            reported_at: None,
             skipping: false,
             at_rest: false,
         }
@@ -210,7 +213,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
     fn put_parameters(&mut self) -> Result<(), End> {
         /// No client needs a longer one, and the message has a limit.
         const MAX_VALUE_BYTES: usize = 16 << 10;
-        let now = self.client.session().vars.reported();
+        let vars = &self.client.session().vars;
+        if self.reported_at == Some(vars.revision()) {
+            return Ok(());
+        }
+        self.reported_at = Some(vars.revision());
+        let now = vars.reported();
         for (i, (name, value)) in now.iter().enumerate() {
             let known = self.reported.get(i).is_some_and(|(n, v)| n == name && v == value);
             if !known && value.len() <= MAX_VALUE_BYTES {

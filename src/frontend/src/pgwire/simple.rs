@@ -45,12 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Executes a statement and sends its rows. Gives the command tag, or `None` if it was empty.
     async fn execute_simple(&mut self, statement: ParsedStatement) -> Result<Option<String>, Failure> {
         let table = copied_table(&statement.statement);
-        let prepared = PreparedStatement {
-            statement: Some(statement),
-            result: None,
-            params: vec![],
-            catalog_revision: 0,
-        };
+        let prepared = PreparedStatement::new(Some(statement), None, vec![], 0);
         let portal = Portal { prepared: Arc::new(prepared), params: Row::default() };
         match self.execute(portal).await? {
             ExecuteResponse::Empty => Ok(None),

@@ -51,7 +51,7 @@ pub(crate) fn tidy(mut mfp: MapFilterProject) -> MapFilterProject {
     for i in 0..mfp.expressions.len() {
         let mut e = mfp.expressions[i].clone();
         e.permute_map(|c| names[c]);
-        let same = mfp.expressions[..i].iter().position(|other| *other == e);
+        let same = mfp.expressions[..i].iter().position(|other| *other == e && !e.contains_volatile());
         names.push(match (&e, same) {
             (MirScalarExpr::Column(c), _) => *c,
             (_, Some(at)) => arity + at,
