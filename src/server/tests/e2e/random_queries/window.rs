@@ -25,7 +25,8 @@ impl Generator<'_> {
     }
 
     fn direction(&mut self) -> &'static str {
-        self.choices.one_of(&["", " DESC", " NULLS FIRST", " DESC NULLS LAST"])
+        const DIRECTIONS: [&str; 4] = ["", " DESC", " NULLS FIRST", " DESC NULLS LAST"];
+        DIRECTIONS[self.choices.below(DIRECTIONS.len())]
     }
 
     /// All columns in scope, so that peers are equal in everything.
