@@ -140,10 +140,8 @@ fn check_key(typ: &ScalarType) -> Result<(), PlanError> {
     if !is_incomparable(typ) {
         return Ok(());
     }
-    let text = format!(
-        "data type {} has no default operator class for access method \"btree\"",
-        type_name(typ)
-    );
+    let text =
+        format!("data type {} has no default operator class for access method \"btree\"", type_name(typ));
     Err(PlanError::new("42704", text).with_hint(
         "You must specify an operator class for the index or define a default operator class for the data type.",
     ))

@@ -481,11 +481,9 @@ impl<'a> Evaluation<'a> {
             },
             (Step::Method(method), d) => one(scalar_method(*method, d)?),
             (Step::Datetime(_), _) => {
-                return Err(EvalError::new(
-                    "0A000",
-                    "the jsonpath item method .datetime() is not supported",
-                )
-                .into());
+                return Err(
+                    EvalError::new("0A000", "the jsonpath item method .datetime() is not supported").into()
+                );
             }
             _ if forgiven => None,
             (step, _) => return structural(step),
@@ -526,7 +524,10 @@ fn number(items: &[Item<'_>], side: &str, op: Arithmetic) -> Result<Numeric, Rai
         [Item { datum: Datum::Numeric(n), .. }] => Ok(*n),
         _ => {
             let symbol = op.symbol();
-            soft("22038", format!("{side} operand of jsonpath operator {symbol} is not a single numeric value"))
+            soft(
+                "22038",
+                format!("{side} operand of jsonpath operator {symbol} is not a single numeric value"),
+            )
         }
     }
 }

@@ -44,7 +44,8 @@ fn place(d: Datum<'_>, at: i64, out: &mut HashMap<usize, i64>) -> i64 {
                     l.iter().fold(body, |at, e| place(e, at, out))
                 }
                 Datum::Map(m) => {
-                    let (count, keys) = m.iter().fold((0, 0), |(n, len), (k, _)| (n + 1, len + k.len() as i64));
+                    let (count, keys) =
+                        m.iter().fold((0, 0), |(n, len), (k, _)| (n + 1, len + k.len() as i64));
                     m.iter().fold(start + 4 + 8 * count + keys, |at, (_, v)| place(v, at, out))
                 }
                 _ => start,

@@ -31,8 +31,8 @@ pub(super) struct Token {
 
 /// Longer ones first.
 const MARKS: &[&str] = &[
-    "&&", "||", "**", "<=", "==", "<>", "!=", ">=", "!", "<", ">", "?", "%", "$", ".", "[", "]", "{", "}", "(", ")",
-    "|", "&", "=", "@", "#", ",", "*", ":", "-", "+", "/",
+    "&&", "||", "**", "<=", "==", "<>", "!=", ">=", "!", "<", ">", "?", "%", "$", ".", "[", "]", "{", "}",
+    "(", ")", "|", "&", "=", "@", "#", ",", "*", ":", "-", "+", "/",
 ];
 
 fn is_blank(c: char) -> bool {
@@ -206,7 +206,8 @@ impl<'a> Lexer<'a> {
         match c {
             'u' => return self.unicode(out),
             'x' => {
-                let hex: String = self.rest[2..].chars().take(2).take_while(char::is_ascii_hexdigit).collect();
+                let hex: String =
+                    self.rest[2..].chars().take(2).take_while(char::is_ascii_hexdigit).collect();
                 if hex.len() < 2 {
                     return Err(syntax("invalid hex character sequence", &self.rest[..2 + hex.len()]));
                 }

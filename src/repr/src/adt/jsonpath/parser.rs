@@ -436,9 +436,8 @@ impl Parser<'_> {
 }
 
 fn number(text: &str) -> Result<Numeric, ParseError> {
-    numeric::parse(text).map_err(|_| {
-        ParseError::new(ParseErrorKind::NumericOutOfRange, "value overflows numeric format")
-    })
+    numeric::parse(text)
+        .map_err(|_| ParseError::new(ParseErrorKind::NumericOutOfRange, "value overflows numeric format"))
 }
 
 fn flags(letters: &str) -> Result<RegexFlags, ParseError> {
