@@ -22,6 +22,7 @@ pub(crate) mod string;
 pub(crate) mod system;
 pub(crate) mod table;
 pub(crate) mod type_info;
+pub(crate) mod variadic;
 
 use hw_repr::{Datum, RowArena};
 
@@ -52,6 +53,7 @@ pub(crate) fn build() -> Registry {
     aggregate::register(&mut r);
     table::register(&mut r);
     type_info::register(&mut r);
+    variadic::register(&mut r);
     r
 }
 
