@@ -29,6 +29,7 @@ pub mod window;
 pub use aggregate::{AggregateExpr, AggregateFunc};
 pub use error::EvalError;
 pub use func::{Func, FuncDef};
+pub use functions::jsonpath::check_patterns as check_jsonpath_patterns;
 pub use hir::{HirRelationExpr, HirScalarExpr};
 pub use mfp::MapFilterProject;
 pub use relation::{Id, JoinImplementation, LocalId, MirRelationExpr, RowSetFinishing};

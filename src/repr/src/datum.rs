@@ -260,6 +260,11 @@ impl<'a> DatumMap<'a> {
         self.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
     }
 
+    /// The packed bytes, keys and values in turn.
+    pub fn packed(&self) -> &'a [u8] {
+        self.data
+    }
+
     /// Whether there are no entries. Constant time.
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()

@@ -198,6 +198,12 @@ pub fn arb_value(typ: &ScalarType) -> BoxedStrategy<Row> {
         ScalarType::Interval => one(arb_interval(), |v| Datum::Interval(*v)),
         ScalarType::Uuid => one(any::<[u8; 16]>(), |v| Datum::Uuid(Uuid::from_bytes(*v))),
         ScalarType::MzTimestamp => one(any::<u64>(), |v| Datum::MzTimestamp(*v)),
+        ScalarType::Jsonpath => one(
+            proptest::sample::select(
+                &["$", "strict $.\"a\"[*]", "($[1,last]?(@ > 1 || !(@ == \"x\")) + 2)"][..],
+            ),
+            |v| Datum::String(v),
+        ),
         ScalarType::Jsonb => arb_json()
             .prop_map(|v| {
                 let mut row = Row::default();

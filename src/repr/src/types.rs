@@ -126,6 +126,8 @@ pub enum ScalarType {
     },
     /// A range over `element`, one of int4, int8, numeric, date, timestamp, timestamptz
     Range(Box<ScalarType>),
+    /// `jsonpath`; stored as a string, its canonical text
+    Jsonpath,
 }
 
 impl ScalarType {

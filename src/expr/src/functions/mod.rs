@@ -13,6 +13,7 @@ pub(crate) mod comparison;
 pub(crate) mod datetime;
 pub(crate) mod digest;
 pub(crate) mod jsonb;
+pub(crate) mod jsonpath;
 pub(crate) mod math;
 pub(crate) mod query;
 pub(crate) mod range;
@@ -21,6 +22,7 @@ pub(crate) mod string;
 pub(crate) mod system;
 pub(crate) mod table;
 pub(crate) mod type_info;
+pub(crate) mod variadic;
 
 use hw_repr::{Datum, RowArena};
 
@@ -47,9 +49,11 @@ pub(crate) fn build() -> Registry {
     system::register(&mut r);
     query::register(&mut r);
     jsonb::register(&mut r);
+    jsonpath::register(&mut r);
     aggregate::register(&mut r);
     table::register(&mut r);
     type_info::register(&mut r);
+    variadic::register(&mut r);
     r
 }
 

@@ -35,7 +35,7 @@ types! {
     "char" => ScalarType::PgLegacyChar, "name" => ScalarType::PgLegacyName, "bytea" => ScalarType::Bytes,
     "date" => ScalarType::Date, "time" => ScalarType::Time, "timestamp" => ScalarType::TIMESTAMP,
     "timestamptz" => ScalarType::TIMESTAMPTZ, "interval" => ScalarType::Interval, "uuid" => ScalarType::Uuid,
-    "jsonb" => ScalarType::Jsonb, "oid" => ScalarType::Oid, "regclass" => ScalarType::RegClass,
+    "jsonb" => ScalarType::Jsonb, "jsonpath" => ScalarType::Jsonpath, "oid" => ScalarType::Oid, "regclass" => ScalarType::RegClass,
     "regtype" => ScalarType::RegType, "regproc" => ScalarType::RegProc, "regnamespace" => ScalarType::RegNamespace,
     "regrole" => ScalarType::RegRole, "int2vector" => ScalarType::Int2Vector,
     "mz_timestamp" => ScalarType::MzTimestamp, "mz_aclitem" => ScalarType::MzAclItem,

@@ -6,6 +6,7 @@ pub mod error;
 pub mod fields;
 pub mod interval;
 pub mod jsonb;
+pub mod jsonpath;
 pub mod numeric;
 pub mod time;
 pub mod timestamp;

@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use super::encode::innermost;
 use super::{
-    JSONB_VERSION, RANGE_EMPTY, RANGE_LOWER_INC, RANGE_LOWER_INF, RANGE_UPPER_INC, RANGE_UPPER_INF, numeric,
+    JSONB_VERSION, JSONPATH_VERSION, RANGE_EMPTY, RANGE_LOWER_INC, RANGE_LOWER_INF, RANGE_UPPER_INC,
+    RANGE_UPPER_INF, numeric,
 };
-use crate::adt::{CivilTimestamp, Date, Interval, Time, jsonb};
+use crate::adt::{CivilTimestamp, Date, Interval, Time, jsonb, jsonpath};
 use crate::arena::RowArena;
 use crate::datum::{ArrayDimension, Datum};
 use crate::text::array::{MAX_DIMENSIONS, MAX_ELEMENTS, too_many_dimensions};
@@ -91,6 +92,15 @@ fn decode_at<'a>(
             }
             let text = r.text()?;
             arena.try_make_datum(|p| jsonb::parse(text, p)).map_err(scalar::json_error)?
+        }
+        ScalarType::Jsonpath => {
+            let [version] = r.array()?;
+            if version != JSONPATH_VERSION {
+                return Err(ParseError::invalid_binary(format!(
+                    "unsupported jsonpath version number: {version}"
+                )));
+            }
+            Datum::String(arena.push_string(jsonpath::parse(r.text()?)?.to_string()))
         }
         ScalarType::Int2Vector => read_array(&mut r, &ScalarType::Int16, arena, depth)?,
         ScalarType::Array(_) => read_array(&mut r, innermost(typ), arena, depth)?,

@@ -3,7 +3,8 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{
-    JSONB_VERSION, RANGE_EMPTY, RANGE_LOWER_INC, RANGE_LOWER_INF, RANGE_UPPER_INC, RANGE_UPPER_INF, numeric,
+    JSONB_VERSION, JSONPATH_VERSION, RANGE_EMPTY, RANGE_LOWER_INC, RANGE_LOWER_INF, RANGE_UPPER_INC,
+    RANGE_UPPER_INF, numeric,
 };
 use crate::adt::jsonb;
 use crate::datum::{ArrayDimension, ArrayRef, Datum, RangeRef};
@@ -30,7 +31,12 @@ pub fn encode(datum: Datum<'_>, typ: &ScalarType, out: &mut BytesMut) {
         Datum::Float64(v) => out.put_f64(v.0),
         Datum::Numeric(v) => numeric::encode(&v, out),
         Datum::String(v) if *typ == ScalarType::PgLegacyChar && v.is_empty() => out.put_u8(0),
-        Datum::String(v) => out.put_slice(v.as_bytes()),
+        Datum::String(v) => {
+            if *typ == ScalarType::Jsonpath {
+                out.put_u8(JSONPATH_VERSION);
+            }
+            out.put_slice(v.as_bytes());
+        }
         Datum::Bytes(v) => out.put_slice(v),
         Datum::Date(v) => out.put_i32(v.0),
         Datum::Time(v) => out.put_i64(v.0),

@@ -24,3 +24,5 @@ const RANGE_UPPER_INF: u8 = 0x10;
 
 /// The version byte in front of a `jsonb`.
 const JSONB_VERSION: u8 = 1;
+/// The version that begins the binary form of a `jsonpath`.
+const JSONPATH_VERSION: u8 = 1;

@@ -1,6 +1,6 @@
 //! The input functions: which of them reads which type.
 
-use crate::adt::{CivilTimestamp, TimeZone, jsonb, numeric};
+use crate::adt::{CivilTimestamp, TimeZone, jsonb, jsonpath, numeric};
 use crate::arena::RowArena;
 use crate::datum::Datum;
 use crate::types::ScalarType;
@@ -93,6 +93,7 @@ pub(crate) fn decode_at<'a>(
         ScalarType::Interval => Datum::Interval(interval::parse(s)?),
         ScalarType::Uuid => Datum::Uuid(scalar::uuid(s)?),
         ScalarType::Jsonb => arena.try_make_datum(|p| jsonb::parse(s, p)).map_err(scalar::json_error)?,
+        ScalarType::Jsonpath => Datum::String(arena.push_string(jsonpath::parse(s)?.to_string())),
         ScalarType::Oid
         | ScalarType::RegClass
         | ScalarType::RegProc

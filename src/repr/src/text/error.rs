@@ -41,6 +41,12 @@ pub enum ParseErrorKind {
     ProtocolViolation,
     /// The text, such as `now` or `today`, stands for the current time, and the [`super::DecodeContext`] has none.
     Volatile,
+    /// The text does not follow the grammar of a language that the type holds (42601).
+    Syntax,
+    /// The text nests deeper than is allowed (54001).
+    TooComplex,
+    /// What the text asks for is not supported (0A000).
+    NotSupported,
 }
 
 /// A value was refused.
@@ -115,7 +121,9 @@ impl ParseError {
             ParseErrorKind::DatatypeMismatch => "42804",
             ParseErrorKind::InvalidBinary => "22P03",
             ParseErrorKind::ProtocolViolation => "08P01",
-            ParseErrorKind::Volatile => "0A000",
+            ParseErrorKind::Volatile | ParseErrorKind::NotSupported => "0A000",
+            ParseErrorKind::Syntax => "42601",
+            ParseErrorKind::TooComplex => "54001",
         }
     }
 }

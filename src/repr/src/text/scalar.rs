@@ -53,12 +53,69 @@ pub fn integer<T: FromStr>(s: &str, typ: &str) -> Result<T, ParseError> {
 
 /// A `double precision`.
 pub fn float64(s: &str) -> Result<f64, ParseError> {
-    float(s, "double precision", f64::is_infinite, |v| *v == 0.0)
+    float(s, "double precision", f64::is_infinite, |v| *v == 0.0, |h| h.scaled(h.mantissa as f64))
 }
 
 /// A `real`.
 pub fn float32(s: &str) -> Result<f32, ParseError> {
-    float(s, "real", |v: f32| v.is_infinite(), |v| *v == 0.0)
+    float(s, "real", |v: f32| v.is_infinite(), |v| *v == 0.0, |h| h.scaled((h.mantissa as f32).into()) as f32)
+}
+
+/// A hexadecimal float as C writes it, `-0x1.8p3`: its leading digits and a power of two.
+struct Hex {
+    negative: bool,
+    /// The last bit is set if digits that did not fit are not zero.
+    mantissa: u64,
+    exponent: i64,
+}
+
+impl Hex {
+    /// A mantissa that has been rounded, with the sign and the power of two.
+    fn scaled(&self, mantissa: f64) -> f64 {
+        let mut v = if self.negative { -mantissa } else { mantissa };
+        let mut exponent = self.exponent.clamp(-3000, 3000) as i32;
+        while exponent != 0 {
+            let step = exponent.clamp(-1000, 1000);
+            v *= 2f64.powi(step);
+            exponent -= step;
+        }
+        v
+    }
+}
+
+fn hex(text: &str) -> Option<Hex> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let rest = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X"))?;
+    let (digits, exponent) = rest.split_once(['p', 'P']).map_or((rest, None), |(d, e)| (d, Some(e)));
+    let mut exponent: i64 = match exponent {
+        None => 0,
+        Some(e) => {
+            let digits = e.strip_prefix(['+', '-']).unwrap_or(e);
+            if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            const BOUND: i64 = 1 << 40;
+            let magnitude = digits.parse::<i64>().unwrap_or(BOUND).min(BOUND);
+            if e.starts_with('-') { -magnitude } else { magnitude }
+        }
+    };
+    let (mut mantissa, mut any, mut point) = (0u64, false, false);
+    for c in digits.chars() {
+        if c == '.' && !point {
+            point = true;
+            continue;
+        }
+        let digit = u64::from(c.to_digit(16)?);
+        any = true;
+        if mantissa >> 60 == 0 {
+            mantissa = mantissa << 4 | digit;
+            exponent -= if point { 4 } else { 0 };
+        } else {
+            mantissa |= u64::from(digit != 0);
+            exponent += if point { 0 } else { 4 };
+        }
+    }
+    any.then_some(Hex { negative: text.starts_with('-'), mantissa, exponent })
 }
 
 fn float<T: FromStr + Copy>(
@@ -66,12 +123,20 @@ fn float<T: FromStr + Copy>(
     typ: &str,
     is_infinite: impl Fn(T) -> bool,
     is_zero: impl Fn(&T) -> bool,
+    of_hex: impl Fn(&Hex) -> T,
 ) -> Result<T, ParseError> {
     let text = trim(s);
-    let v: T = text.parse().map_err(|_| ParseError::invalid_syntax(typ, s))?;
+    let hex = hex(text);
+    let v: T = match &hex {
+        Some(hex) => of_hex(hex),
+        None => text.parse().map_err(|_| ParseError::invalid_syntax(typ, s))?,
+    };
     let numeric = text.contains(|c: char| c.is_ascii_digit());
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
-    let nonzero = mantissa.contains(|c: char| ('1'..='9').contains(&c));
+    let nonzero = match &hex {
+        Some(hex) => hex.mantissa != 0,
+        None => mantissa.contains(|c: char| ('1'..='9').contains(&c)),
+    };
     if numeric && (is_infinite(v) || (is_zero(&v) && nonzero)) {
         let message = format!("\"{text}\" is out of range for type {typ}");
         return Err(ParseError::new(ParseErrorKind::NumericOutOfRange, message));

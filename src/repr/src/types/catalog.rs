@@ -97,6 +97,7 @@ const ENTRIES: &[Entry] = entries! {
     ScalarType::RegRole, 4096, 4097, "regrole", "regrole", 4, 'N', false;
     ScalarType::Uuid, 2950, 2951, "uuid", "uuid", 16, 'U', false;
     ScalarType::Jsonb, 3802, 3807, "jsonb", "jsonb", -1, 'U', false;
+    ScalarType::Jsonpath, 4072, 4073, "jsonpath", "jsonpath", -1, 'U', false;
     ScalarType::UInt16, 16460, 16461, "uint2", "uint2", 2, 'N', false;
     ScalarType::UInt32, 16462, 16463, "uint4", "uint4", 4, 'N', false;
     ScalarType::UInt64, 16464, 16465, "uint8", "uint8", 8, 'N', false;
@@ -379,7 +380,7 @@ impl ScalarType {
 
     /// Whether values are stored as [`crate::Datum::String`].
     pub fn is_stored_as_string(&self) -> bool {
-        self.is_string() || matches!(self, ScalarType::MzAclItem)
+        self.is_string() || matches!(self, ScalarType::MzAclItem | ScalarType::Jsonpath)
     }
 
     /// Whether values are dates, times, timestamps or intervals.

@@ -13,6 +13,7 @@
 //! | `GROUP BY ALL`, `GROUP BY DISTINCT` | `GROUP BY` | [`Extensions::distinct_sets`] |
 //! | `ROLLUP (`, `CUBE (`, `GROUPING SETS (` | the same words, which our dialect parses | |
 //! | `substring(s SIMILAR p ESCAPE e)` | `substring(s, p, e)` | |
+//! | `trim(FROM s)`, `trim(BOTH FROM s)` and its like | the same without FROM | |
 //! | `TABLE name` where a query stands | `SELECT * FROM name` | |
 //! | `SEARCH …`, `CYCLE …` after a common table expression | nothing | [`Extensions::cte_clauses`] |
 //! | `SELECT)` | a column that is none, [`super::NO_COLUMN`] | |
@@ -52,7 +53,7 @@ pub(crate) fn rewrite(
     let interesting = |t: &TokenWithSpan| {
         let words = [
             "of", "mutually", "options", "rows", "using", "exclude", "group", "rollup", "cube", "grouping",
-            "similar", "fetch", "variadic", "table", "search", "cycle", "select",
+            "similar", "fetch", "variadic", "table", "search", "cycle", "select", "trim",
         ];
         word(&t.token).is_some_and(|w| words.contains(&w)) || t.token == Token::Period
     };
@@ -125,6 +126,10 @@ impl<'a> Rewriter<'a> {
                         TokenWithSpan { token: AS_OF, span: span(self.position(0), self.position(0) + 2) };
                     self.out.push(token);
                     self.at += 2;
+                    continue;
+                }
+                Some("from") if self.trim_begins() => {
+                    self.at += 1;
                     continue;
                 }
                 Some("with") if self.word(1) == Some("mutually") && self.word(2) == Some("recursive") => {
@@ -313,6 +318,16 @@ impl<'a> Rewriter<'a> {
         }
         self.at += 1;
         true
+    }
+
+    /// Whether what is out ends with `trim(` or `trim(BOTH` and its like.
+    fn trim_begins(&self) -> bool {
+        let side = |t: &TokenWithSpan| matches!(word(&t.token), Some("both" | "leading" | "trailing"));
+        let before = match self.out.split_last() {
+            Some((last, before)) if side(last) => before,
+            _ => &self.out,
+        };
+        matches!(before, [.., trim, open] if word(&trim.token) == Some("trim") && open.token == Token::LParen)
     }
 
     /// `VARIADIC` before an argument: whether it is that, and then it has been dealt with.

@@ -13,9 +13,10 @@ use super::function::{Call, call_error, function_error, undetermined};
 use super::hypothetical::{Key, expand, is_hypothetical, plan_keys};
 use super::named::in_order;
 use super::operator::operator;
-use super::resolve::{Signature, choose};
+use super::resolve::{NoMatch, Signature, choose};
 use super::scalar::{plan_condition, plan_expr};
 use super::scope::Frame;
+use super::types::{check_comparable, is_incomparable};
 use crate::error::PlanError;
 
 /// The clause of an aggregate's arguments, in which no other may stand.
@@ -143,6 +144,9 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
     let signatures: Vec<_> = defs.iter().map(|d| Signature { params: &d.params, variadic: None }).collect();
     let (chosen, bound) = choose(&signatures, &types, false)
         .map_err(|n| call_error(ecx, call, function_error(&call.name, &texts, n)))?;
+    if matches!(call.name.as_str(), "min" | "max") && bound.iter().any(is_incomparable) {
+        return Err(call_error(ecx, call, function_error(&call.name, &texts, NoMatch::None)));
+    }
     check_kind(defs[chosen], call).map_err(|e| call_error(ecx, call, e))?;
     let args = signatures[chosen].fit(ecx, args, &bound)?;
     if !sorted.is_empty() {
@@ -161,6 +165,7 @@ pub(super) fn plan_aggregate_parts(ecx: &Ecx<'_>, call: &Call<'_>) -> Result<Agg
     }
     let sort = call.order_by.iter().map(|o| {
         let e = plan_expr(ecx, &o.expr)?.resolve(ecx)?;
+        check_comparable(&e.typ, "ordering")?;
         Ok((e.expr, order_of(o, 0)?))
     });
     let sort = sort.collect::<Result<Vec<_>, PlanError>>()?;

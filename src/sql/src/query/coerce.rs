@@ -5,7 +5,7 @@ use hw_expr::cast;
 use hw_expr::func::CastContext;
 use hw_repr::adt::TimeZone;
 use hw_repr::text::{self, DecodeContext};
-use hw_repr::{ColumnType, Row, RowArena, ScalarType};
+use hw_repr::{ColumnType, Datum, Row, RowArena, ScalarType};
 use sqlparser::tokenizer::Span;
 
 use super::context::{Ecx, locate};
@@ -206,6 +206,9 @@ fn literal(
         }
         Err(e) => return Err(parse_error(e)),
     };
+    if let (ScalarType::Jsonpath, Datum::String(path)) = (decode_as, datum) {
+        hw_expr::check_jsonpath_patterns(path)?;
+    }
     let row = Row::pack_slice(&[datum]);
     let typed = Typed::new(HirScalarExpr::Literal(row, decode_as.clone().nullable(false)), decode_as.clone());
     cast_typed(typed, to, context)

@@ -9,6 +9,7 @@ use super::context::{Ecx, Qcx, Shared};
 use super::query::{Parts, Rel, ordinal, plan_nested, plan_parts, top_k};
 use super::scalar::plan_expr;
 use super::scope::{Scope, TableName};
+use super::types::{is_incomparable, type_name};
 use crate::context::StatementContext;
 use crate::error::PlanError;
 
@@ -151,6 +152,18 @@ pub fn plan_execute_parameter(
     })
 }
 
+/// Refuses a type that cannot be a key of an index.
+fn check_key(typ: &ScalarType) -> Result<(), PlanError> {
+    if !is_incomparable(typ) {
+        return Ok(());
+    }
+    let text =
+        format!("data type {} has no default operator class for access method \"btree\"", type_name(typ));
+    Err(PlanError::new("42704", text).with_hint(
+        "You must specify an operator class for the index or define a default operator class for the data type.",
+    ))
+}
+
 /// Plans one expression of an index's key; an integer literal is a position.
 pub fn plan_index_key(
     scx: &StatementContext<'_>,
@@ -160,6 +173,7 @@ pub fn plan_index_key(
 ) -> Result<MirScalarExpr, PlanError> {
     on_large_stack(|| {
         if let Some(i) = ordinal(expr, "CREATE INDEX", desc.arity())? {
+            check_key(&desc.typ().column_types[i].scalar_type)?;
             return Ok(MirScalarExpr::Column(i));
         }
         let shared = Shared::new(scx);
@@ -173,6 +187,7 @@ pub fn plan_index_key(
                 ecx.error_at(PlanError::new("0A000", "cannot use subquery in index expression"), expr)
             );
         }
+        check_key(&value.typ).map_err(|e| ecx.error_at(e, expr))?;
         crate::lowering::lower_scalar(value.expr)
     })
 }

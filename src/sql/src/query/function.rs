@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use hw_expr::func::{CastContext, registry};
+use hw_expr::cast::can_cast;
+use hw_expr::func::{CastContext, Func, registry};
 use hw_expr::hir::HirAggregateExpr;
 use hw_expr::{AggregateFunc, HirRelationExpr, HirScalarExpr, TableFunc, TableFuncDef, UnmaterializableFunc};
 use hw_repr::{ColumnOrder, Datum, RelationDesc, Row, ScalarType};
@@ -236,25 +237,66 @@ pub(super) fn one_row(ecx: &Ecx<'_>, construct: &str, e: &Expr) -> Result<Planne
     Err(ecx.error_at(PlanError::new("0A000", text).with_hint(hint), e))
 }
 
+/// How many arguments stand before the array in a call of a variadic function.
+fn fixed_arguments(name: &str) -> Option<usize> {
+    match name {
+        "concat" | "num_nulls" | "num_nonnulls" | "jsonb_build_array" | "json_build_array"
+        | "jsonb_build_object" | "json_build_object" => Some(0),
+        "concat_ws"
+        | "format"
+        | "jsonb_extract_path"
+        | "jsonb_extract_path_text"
+        | "json_extract_path"
+        | "json_extract_path_text" => Some(1),
+        _ => None,
+    }
+}
+
 /// A call whose last argument is an array that stands for the arguments of a variadic function.
 fn spread(ecx: &Ecx<'_>, name: &str, mut args: Vec<Planned>, span: Span) -> Result<Planned, PlanError> {
-    let Some(array) = args.pop() else { return Err(PlanError::syntax("VARIADIC without an argument")) };
-    let array = match array.typ() {
-        Some(ScalarType::Array(_)) => array,
-        Some(_) => return Err(PlanError::new("42804", "VARIADIC argument must be an array")),
-        None => Planned::Typed(array.cast(ecx, &ScalarType::String.array_of(), CastContext::Implicit)?),
+    let missing = |args: &[Planned]| {
+        let texts: Vec<String> = args.iter().map(Planned::type_text).collect();
+        locate(ecx.scx(), function_error(name, &texts, NoMatch::None), span)
     };
-    let first = args.pop();
-    match (name, first, args.is_empty()) {
-        ("concat", None, _) => call_named(ecx, "array_to_string", vec![array, text_literal("")], span),
-        ("concat_ws", Some(separator), true) => {
-            call_named(ecx, "array_to_string", vec![array, separator], span)
-        }
-        ("jsonb_build_array", None, _) => call_named(ecx, "to_jsonb", vec![array], span),
-        ("jsonb_extract_path", Some(value), true) => operator(ecx, "#>", vec![value, array], span),
-        ("jsonb_extract_path_text", Some(value), true) => operator(ecx, "#>>", vec![value, array], span),
-        _ => Err(PlanError::unsupported(format!("VARIADIC in a call of {name}"))),
+    if matches!(name, "coalesce" | "greatest" | "least" | "nullif") {
+        return ecx.at(Err(PlanError::syntax("syntax error at or near \"variadic\"")), span);
     }
+    if fixed_arguments(name) != Some(args.len().saturating_sub(1)) {
+        return Err(missing(&args));
+    }
+    let text = ScalarType::String;
+    let fits = |p: &Planned, to: &ScalarType| p.typ().is_none_or(|t| can_cast(&t, to, CastContext::Implicit));
+    let path = name.ends_with("extract_path") || name.ends_with("extract_path_text");
+    let all_fit = match &args[..] {
+        [value, array] if path => fits(value, &ScalarType::Jsonb) && fits(array, &text.clone().array_of()),
+        [first, _] => fits(first, &text),
+        _ => true,
+    };
+    if !all_fit {
+        return Err(missing(&args));
+    }
+    if path {
+        let symbol = if name.ends_with("text") { "#>>" } else { "#>" };
+        return operator(ecx, symbol, args, span);
+    }
+    let Some(array) = args.pop() else { return Err(PlanError::syntax("VARIADIC without an argument")) };
+    let Planned::Typed(Typed { expr, typ: typ @ ScalarType::Array(_) }) = array else {
+        return ecx.at(Err(PlanError::new("42804", "VARIADIC argument must be an array")), span);
+    };
+    let mut exprs = vec![];
+    let mut types = vec![];
+    for first in args {
+        let first = first.cast(ecx, &text, CastContext::Implicit)?;
+        exprs.push(first.expr);
+        types.push(first.typ);
+    }
+    exprs.push(expr);
+    types.push(typ);
+    let params = if types.len() == 1 { "Any" } else { "text,Any" };
+    let func = Func::by_key(&format!("hw_spread_{name}({params})"), types);
+    let func = func.ok_or_else(|| PlanError::unsupported(format!("VARIADIC in a call of {name}")))?;
+    let typ = func.types().ret.clone();
+    Ok(Planned::typed(HirScalarExpr::call(func, exprs), typ))
 }
 
 /// Whether so few arguments are a syntax error: of what looks like a function and is syntax.

@@ -10,7 +10,7 @@ use super::context::{Ecx, locate};
 use super::internal;
 use super::query_function::{call_query, is_named_by_catalog, name_text};
 use super::resolve::{NoMatch, Signature, choose};
-use super::types::type_name;
+use super::types::{is_incomparable, type_name};
 use crate::error::PlanError;
 
 /// A call of an operator.
@@ -22,6 +22,10 @@ pub(super) fn operator(
 ) -> Result<Planned, PlanError> {
     if args.iter().any(|a| matches!(a, Planned::Row(_))) && args.len() == 2 && is_comparison(symbol) {
         return row_comparison(ecx, symbol, args, span);
+    }
+    if is_comparison(symbol) && args.iter().any(|a| a.typ().is_some_and(|t| is_incomparable(&t))) {
+        let types: Vec<String> = args.iter().map(Planned::type_text).collect();
+        return Err(locate(ecx.scx(), operator_error(symbol, &types, NoMatch::None), span));
     }
     let empty = vec![];
     let candidates: &[&'static FuncDef] = registry().operators.get(symbol).unwrap_or(&empty);

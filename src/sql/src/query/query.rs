@@ -22,6 +22,7 @@ use super::recursive;
 use super::scalar::plan_expr;
 use super::scope::Scope;
 use super::select::plan_select;
+use super::types::check_comparable;
 use crate::context::StatementContext;
 use crate::error::PlanError;
 
@@ -491,6 +492,9 @@ fn set_operation(qcx: &Qcx<'_>, l: Rel, r: Rel, op: SetOperator, all: bool) -> R
         types.push(unify_types(&known, name)?);
         unknown.push(Unknown::No);
     }
+    if !(op == SetOperator::Union && all) {
+        types.iter().try_for_each(|t| check_comparable(t, "equality"))?;
+    }
     let names = l.names.clone();
     let l = cast_rel(qcx.scx(), l, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
     let r = cast_rel(qcx.scx(), r, &types, CastContext::Implicit).map_err(|(_, e)| e)?;
@@ -690,6 +694,9 @@ fn order_rel(
                 arity
             }
         };
+        if let Some(typ) = parts.types.get(column) {
+            qcx.at(check_comparable(typ, "ordering"), o.expr.span())?;
+        }
         parts.order_by.push(order_of(o, column)?);
     }
     Ok(parts)

@@ -29,6 +29,7 @@ use super::query::{Parts, Unknown, ordinal, settle_as_text};
 use super::rewrite::{AGGREGATES, GROUPINGS, Rewriter, TABLES, WINDOWS};
 use super::scalar::{plan_condition, plan_expr, plan_typed};
 use super::scope::{Frame, Resolved, Scope};
+use super::types::check_comparable;
 use super::window::check_named_windows;
 use crate::error::PlanError;
 
@@ -473,8 +474,10 @@ fn group_key(
     };
     let key = match chosen {
         None => plan_key(ecx, e, outputs)?,
-        Some(i) => outputs[i].value.expr.clone(),
+        Some(i) => outputs[i].value.clone(),
     };
+    ecx.at(check_comparable(&key.typ, "equality"), e.span())?;
+    let key = key.expr;
     let mut misplaced = None;
     key.visit_pre(0, &mut |depth, e| {
         if let HirScalarExpr::Column(c) = e
@@ -496,17 +499,17 @@ fn group_key(
 }
 
 /// An expression of GROUP BY, ORDER BY or DISTINCT ON; if it is that of an output, over the same table functions.
-fn plan_key(ecx: &Ecx<'_>, e: &Expr, outputs: &[Output<'_>]) -> Result<HirScalarExpr, PlanError> {
+fn plan_key(ecx: &Ecx<'_>, e: &Expr, outputs: &[Output<'_>]) -> Result<Typed, PlanError> {
     let mark = ecx.frame.table_functions();
-    let key = plan_typed(ecx, e)?.expr;
+    let key = plan_typed(ecx, e)?;
     let Some(collector) = ecx.frame.collector.filter(|c| c.borrow().table_functions() > mark) else {
         return Ok(key);
     };
     let mut collector = collector.borrow_mut();
-    match collector.over_earlier_tables(mark, &key) {
+    match collector.over_earlier_tables(mark, &key.expr) {
         Some(same) if outputs.iter().any(|o| o.value.expr == same) => {
             collector.forget_tables(mark);
-            Ok(same)
+            Ok(Typed::new(same, key.typ))
         }
         _ => Ok(key),
     }
@@ -529,13 +532,17 @@ fn sort_key(ecx: &Ecx<'_>, e: &Expr, clause: &str, outputs: &[Output<'_>]) -> Re
                 let text = format!("{clause} \"{}\" is ambiguous", ident(i));
                 return Err(ecx.error_at(PlanError::new("42702", text), e));
             }
+            ecx.at(check_comparable(&o.value.typ, "ordering"), e.span())?;
             return Ok(SortKey::Output(first));
         }
     }
     if let Some(i) = ecx.at(ordinal(e, clause, outputs.len()), e.span())? {
+        ecx.at(check_comparable(&outputs[i].value.typ, "ordering"), e.span())?;
         return Ok(SortKey::Output(i));
     }
     let key = plan_key(ecx, e, outputs)?;
+    ecx.at(check_comparable(&key.typ, "ordering"), e.span())?;
+    let key = key.expr;
     Ok(match outputs.iter().position(|o| o.value.expr == key) {
         Some(i) => SortKey::Output(i),
         None => SortKey::Expr(key),
@@ -672,6 +679,7 @@ impl Stack {
 
 /// SELECT DISTINCT: what is sorted by must be selected.
 fn make_distinct(parts: &mut Parts) -> Result<(), PlanError> {
+    parts.types.iter().try_for_each(|t| check_comparable(t, "equality"))?;
     for o in &mut parts.order_by {
         let Some(output) = parts.project.iter().position(|p| *p == o.column) else {
             let text = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";

@@ -159,6 +159,7 @@ pub(super) fn builtin_type(name: &str) -> Option<ScalarType> {
         "interval" => ScalarType::Interval,
         "uuid" => ScalarType::Uuid,
         "jsonb" => ScalarType::Jsonb,
+        "jsonpath" => ScalarType::Jsonpath,
         "oid" => ScalarType::Oid,
         "regclass" => ScalarType::RegClass,
         "regtype" => ScalarType::RegType,
@@ -299,6 +300,7 @@ pub fn type_name(typ: &ScalarType) -> String {
         ScalarType::Interval => "interval",
         ScalarType::Uuid => "uuid",
         ScalarType::Jsonb => "jsonb",
+        ScalarType::Jsonpath => "jsonpath",
         ScalarType::Oid => "oid",
         ScalarType::RegClass => "regclass",
         ScalarType::RegType => "regtype",
@@ -322,6 +324,29 @@ pub fn type_name(typ: &ScalarType) -> String {
         },
     };
     name.to_owned()
+}
+
+/// Whether values of a type have neither an order nor an equality.
+pub(super) fn is_incomparable(typ: &ScalarType) -> bool {
+    match typ {
+        ScalarType::Array(t) | ScalarType::List { element: t, .. } | ScalarType::Map { value: t, .. } => {
+            is_incomparable(t)
+        }
+        other => *other == ScalarType::Jsonpath,
+    }
+}
+
+/// Refuses a type without the operators that ORDER BY (`ordering`) or grouping and DISTINCT (`equality`) need.
+pub(super) fn check_comparable(typ: &ScalarType, operator: &str) -> Result<(), PlanError> {
+    if !is_incomparable(typ) {
+        return Ok(());
+    }
+    let text = format!("could not identify an {operator} operator for type {}", type_name(typ));
+    let error = PlanError::new("42883", text);
+    Err(match operator {
+        "ordering" => error.with_hint("Use an explicit ordering operator or modify the query."),
+        _ => error,
+    })
 }
 
 /// The short name that PostgreSQL gives to the column of a cast.

@@ -14,7 +14,7 @@ use super::function::{Call, function_error, undetermined};
 use super::resolve::NoMatch;
 use super::scalar::plan_expr;
 use super::scope::Frame;
-use super::types::{category, type_name};
+use super::types::{category, check_comparable, type_name};
 use crate::error::PlanError;
 
 /// The clause of a window function's arguments, in which no other may stand.
@@ -239,12 +239,17 @@ fn plan_definition(ecx: &Ecx<'_>, (spec, exclusion): Definition) -> Result<Windo
 
 fn plan_window(ecx: &Ecx<'_>, spec: &WindowSpec) -> Result<Window, PlanError> {
     let value = |e: &ast::Expr| plan_expr(ecx, e)?.resolve(ecx);
-    let partition_by = spec.partition_by.iter().map(|e| Ok(value(e)?.expr));
+    let partition_by = spec.partition_by.iter().map(|e| {
+        let e = value(e)?;
+        check_comparable(&e.typ, "equality")?;
+        Ok(e.expr)
+    });
     let partition_by = partition_by.collect::<Result<Vec<_>, PlanError>>()?;
     let mut order_by = vec![];
     let mut order_types = vec![];
     for (i, o) in spec.order_by.iter().enumerate() {
         let e = value(&o.expr)?;
+        check_comparable(&e.typ, "ordering")?;
         order_by.push((e.expr, order_of(o, i)?));
         order_types.push(e.typ);
     }

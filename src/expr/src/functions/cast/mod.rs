@@ -40,7 +40,11 @@ pub(super) fn register(r: &mut Registry) {
     zoned!(r, text_cast, "hw_from_text(text) -> text internal", |tz, cx, arena, a| {
         let typ = cx.types.ret.without_modifiers();
         let context = format::DecodeContext { timezone: *tz, now: None };
-        Ok(format::decode_with(a[0].unwrap_str(), &typ, &context, arena)?)
+        let value = format::decode_with(a[0].unwrap_str(), &typ, &context, arena)?;
+        if let (ScalarType::Jsonpath, Datum::String(path)) = (&typ, value) {
+            super::jsonpath::check_patterns(path)?;
+        }
+        Ok(value)
     });
     // Gives a value a type of the same base, such as a named list type.
     r.add(f("hw_relabel(Any) -> $1 total internal", |_, _, a| Ok(a[0])).role(Role::InjectiveCast));
