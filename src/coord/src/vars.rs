@@ -107,7 +107,12 @@ pub const VARS: &[VarDef] = &[
         VarKind::Enum(ISOLATION),
         "The isolation of new transactions",
     ),
-    var("default_transaction_read_only", "off", VarKind::Bool, "Whether new transactions only read"),
+    reported(var(
+        "default_transaction_read_only",
+        "off",
+        VarKind::Bool,
+        "Whether new transactions only read",
+    )),
     var(
         "emit_timestamp_notice",
         "off",
@@ -132,6 +137,7 @@ pub const VARS: &[VarDef] = &[
         VarKind::Duration,
         "How long a transaction may be idle; 0 is for ever",
     ),
+    reported(var("in_hot_standby", "off", VarKind::ReadOnly, "Whether the server is a standby")),
     reported(var("integer_datetimes", "on", VarKind::ReadOnly, "Whether times are integers")),
     reported(var("IntervalStyle", "postgres", VarKind::Only("postgres"), "How intervals are written")),
     reported(var("is_superuser", "off", VarKind::ReadOnly, "Whether the user is a superuser")),
@@ -183,7 +189,13 @@ pub const VARS: &[VarDef] = &[
         "How long a source gathers changes before it commits them",
     )),
     system(var("source_tick_idle", "250", VarKind::Duration, "How often a source without changes advances")),
-    var("standard_conforming_strings", "on", VarKind::Only("on"), "Whether backslashes in strings are plain"),
+    // Without being told of it psql takes a backslash in a string for an escape.
+    reported(var(
+        "standard_conforming_strings",
+        "on",
+        VarKind::Only("on"),
+        "Whether backslashes in strings are plain",
+    )),
     var("statement_timeout", "0", VarKind::Duration, "How long a statement may take; 0 is for ever"),
     reported(var("TimeZone", "UTC", VarKind::TimeZone, "The session's time zone")),
     var(

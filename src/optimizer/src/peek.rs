@@ -137,15 +137,20 @@ fn constant(
         Err(e) => return Some(Err(e.clone())),
         Ok(rows) => rows,
     };
+    // A row that occurs several times has another value of a volatile function each time.
+    let volatile = exprs().any(MirScalarExpr::contains_volatile);
     let mut out = vec![];
     for (row, diff) in rows {
-        let arena = RowArena::new();
-        let mut datums = row.unpack();
-        let mut result = Row::default();
-        match mfp.eval(&mut datums, &arena, &mut result) {
-            Ok(true) => out.push((result, *diff)),
-            Ok(false) => {}
-            Err(e) => return Some(Err(e)),
+        let (times, diff) = if volatile && *diff > 1 { (*diff, 1) } else { (1, *diff) };
+        for _ in 0..times {
+            let arena = RowArena::new();
+            let mut datums = row.unpack();
+            let mut result = Row::default();
+            match mfp.eval(&mut datums, &arena, &mut result) {
+                Ok(true) => out.push((result, diff)),
+                Ok(false) => {}
+                Err(e) => return Some(Err(e)),
+            }
         }
     }
     Some(Ok(out))

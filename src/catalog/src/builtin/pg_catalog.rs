@@ -203,6 +203,7 @@ pub(super) const SESSION: &[(&str, &str)] = &[
             ('emit_timestamp_notice', current_setting('emit_timestamp_notice'), 'Whether a notice tells the time at which a query read', 'user', 'bool'),
             ('extra_float_digits', current_setting('extra_float_digits'), 'Digits of floating-point output', 'user', 'integer'),
             ('idle_in_transaction_session_timeout', current_setting('idle_in_transaction_session_timeout'), 'How long a transaction may be idle; 0 is for ever', 'user', 'integer'),
+            ('in_hot_standby', current_setting('in_hot_standby'), 'Whether the server is a standby', 'internal', 'bool'),
             ('integer_datetimes', current_setting('integer_datetimes'), 'Whether times are integers', 'internal', 'bool'),
             ('IntervalStyle', current_setting('intervalstyle'), 'How intervals are written', 'user', 'enum'),
             ('is_superuser', current_setting('is_superuser'), 'Whether the user is a superuser', 'internal', 'bool'),

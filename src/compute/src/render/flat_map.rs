@@ -17,12 +17,17 @@ pub(crate) fn render<'scope, T: RenderTime>(
     until: Timestamp,
 ) -> Collection<'scope, T> {
     let (func, exprs, mfp) = (func.clone(), exprs.to_vec(), RowMfp::new(mfp, until));
+    let volatile = exprs.iter().any(MirScalarExpr::contains_volatile);
     let (oks, errs) = flat_map_rows(
         input.oks,
         "FlatMap",
         Box::new(move |row: Row, time: T, diff, oks, errs| {
-            if let Err(e) = expand(&func, &exprs, &mfp, &row, &time, diff, oks, errs) {
-                errs.push((e, time, diff));
+            // A row that occurs several times has another value of a volatile function each time.
+            let (times, diff) = if volatile && diff > 1 { (diff, 1) } else { (1, diff) };
+            for _ in 0..times {
+                if let Err(e) = expand(&func, &exprs, &mfp, &row, &time, diff, oks, errs) {
+                    errs.push((e, time.clone(), diff));
+                }
             }
         }),
     );

@@ -84,7 +84,6 @@ const STATEMENTS: &[&str] = &[
     "SELECT $2::int",
     "SELECT $3::int, $1::text",
     "SELECT $0",
-    "SELECT $65536",
     "SELECT $1 UNION SELECT 1",
     "SELECT 1 UNION ALL SELECT $1",
     "SELECT $1 UNION SELECT $2",

@@ -33,6 +33,9 @@ async fn psql_session() {
                     (1 row)\n\n  cluster   \n------------\n quickstart\n(1 row)\n\nDROP TABLE\n";
     assert_eq!(printed, expected);
 
+    // psql knows from the start that a backslash is a character like others.
+    assert_eq!(psql.must("SELECT '\\' AS a, 'b;' AS b;\n"), " a | b  \n---+----\n \\ | b;\n(1 row)\n\n");
+
     let failed = psql.run(&["-v", "VERBOSITY=verbose"], "SELECT nosuch FROM mz_tables;\n");
     assert!(!failed.ok);
     assert!(failed.stderr.contains("ERROR:  42703:"), "{}", failed.stderr);

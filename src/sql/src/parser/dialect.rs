@@ -4,6 +4,7 @@
 //!   function can have.
 //! * Unary plus and minus bind tighter than `^`; regular-expression operators bind as any other operator (PostgreSQL manual, 4.1.6).
 //! * `BETWEEN SYMMETRIC`, `ISNULL`.
+//! * `type 'string'` of any type.
 //! * Queries in parentheses that begin with VALUES, TABLE or another parenthesis, see [`super::nested_query`].
 //! * `ROLLUP`, `CUBE` and `GROUPING SETS` in expressions, so that they may nest; the rewriter has made them words.
 
@@ -11,8 +12,8 @@ use std::any::TypeId;
 use std::cell::Cell;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, UnaryOperator,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, TypedString, UnaryOperator,
 };
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
@@ -42,6 +43,14 @@ const PG: PostgreSqlDialect = PostgreSqlDialect {};
 const UNARY_SIGN_PRECEDENCE: u8 = 125;
 /// PostgreSQL's precedence of all operators that have none of their own.
 const OTHER_OPERATOR_PRECEDENCE: u8 = 70;
+
+/// `type 'string'` of a type whose name is no keyword.
+fn parse_typed_string(parser: &mut Parser) -> Result<Expr, ParserError> {
+    let name = ObjectName::from(vec![parser.parse_identifier()?]);
+    let value = parser.parse_value()?;
+    let data_type = DataType::Custom(name, vec![]);
+    Ok(Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }))
+}
 
 /// The dialect. Made anew for each statement.
 #[derive(Debug, Default)]
@@ -190,6 +199,12 @@ impl Dialect for HeadwaterDialect {
                 "cube" if is_paren(parser, 1) => Some(parse_grouping(parser, 1, Expr::Cube)),
                 _ => None,
             },
+            Token::Word(w)
+                if w.keyword == Keyword::NoKeyword
+                    && matches!(parser.peek_nth_token_ref(1).token, Token::SingleQuotedString(_)) =>
+            {
+                Some(parse_typed_string(parser))
+            }
             Token::LParen => super::nested_query::parse_parenthesised(parser),
             Token::Minus => Some(parse_sign(parser, UnaryOperator::Minus)),
             Token::Plus => Some(parse_sign(parser, UnaryOperator::Plus)),

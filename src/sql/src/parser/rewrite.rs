@@ -13,7 +13,7 @@
 //! | `GROUP BY ALL`, `GROUP BY DISTINCT` | `GROUP BY` | [`Extensions::distinct_sets`] |
 //! | `ROLLUP (`, `CUBE (`, `GROUPING SETS (` | the same words, which our dialect parses | |
 //! | `substring(s SIMILAR p ESCAPE e)` | `substring(s, p, e)` | |
-//! | `trim(FROM s)`, `trim(BOTH FROM s)` and its like | the same without FROM | |
+//! | `trim(FROM s)`, `trim(BOTH FROM s)` and its like | `btrim(s)` and its like | |
 //! | `TABLE name` where a query stands | `SELECT * FROM name` | |
 //! | `SEARCH …`, `CYCLE …` after a common table expression | nothing | [`Extensions::cte_clauses`] |
 //! | `SELECT)` | a column that is none, [`super::NO_COLUMN`] | |
@@ -70,6 +70,16 @@ pub(crate) fn rewrite(
         ext,
     };
     rewriter.run()
+}
+
+/// The function that trims that side.
+fn trim_function(side: &TokenWithSpan) -> Option<&'static str> {
+    match word(&side.token)? {
+        "both" => Some("btrim"),
+        "leading" => Some("ltrim"),
+        "trailing" => Some("rtrim"),
+        _ => None,
+    }
 }
 
 struct Rewriter<'a> {
@@ -129,7 +139,7 @@ impl<'a> Rewriter<'a> {
                     continue;
                 }
                 Some("from") if self.trim_begins() => {
-                    self.at += 1;
+                    self.trim();
                     continue;
                 }
                 Some("with") if self.word(1) == Some("mutually") && self.word(2) == Some("recursive") => {
@@ -322,12 +332,23 @@ impl<'a> Rewriter<'a> {
 
     /// Whether what is out ends with `trim(` or `trim(BOTH` and its like.
     fn trim_begins(&self) -> bool {
-        let side = |t: &TokenWithSpan| matches!(word(&t.token), Some("both" | "leading" | "trailing"));
         let before = match self.out.split_last() {
-            Some((last, before)) if side(last) => before,
+            Some((last, before)) if trim_function(last).is_some() => before,
             _ => &self.out,
         };
         matches!(before, [.., trim, open] if word(&trim.token) == Some("trim") && open.token == Token::LParen)
+    }
+
+    /// `trim([side] FROM`: the call of the side's function begins.
+    fn trim(&mut self) {
+        let side = self.out.last().and_then(trim_function);
+        if side.is_some() {
+            self.out.pop();
+        }
+        let at = self.out.len() - 2;
+        let value = side.unwrap_or("btrim").to_owned();
+        self.out[at].token = Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword });
+        self.at += 1;
     }
 
     /// `VARIADIC` before an argument: whether it is that, and then it has been dealt with.

@@ -647,7 +647,11 @@ fn any_all(
     let planned = plan_expr(ecx, inner)?;
     let array = match planned.typ() {
         None => {
-            let element = second_operand(&symbol, &value).unwrap_or(ScalarType::String);
+            let element = match second_operand(&symbol, &value) {
+                // Its operators are those of text.
+                Some(ScalarType::VarChar { .. }) | None => ScalarType::String,
+                Some(element) => element,
+            };
             planned.cast(ecx, &element.without_modifiers().array_of(), CastContext::Implicit)?
         }
         Some(_) => planned.resolve(ecx)?,

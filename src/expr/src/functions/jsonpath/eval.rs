@@ -307,7 +307,8 @@ impl<'a> Evaluation<'a> {
     fn variable(&self, name: &str) -> Result<Item<'a>, Raised> {
         let found = match self.vars {
             Some(Datum::Map(vars)) => vars.get(name),
-            _ => None,
+            // Where there are none, as for operators, all are null (PostgreSQL 15).
+            _ => Some(Datum::JsonNull),
         };
         match found {
             Some(datum) => Ok(Item { datum, base: 1 }),

@@ -173,8 +173,11 @@ impl Generator<'_> {
             rows = rows.min(groups);
         }
         if has_columns && self.choices.chance(16) {
-            let windows: Vec<Column> =
-                types.iter().map(|ty| Column::computed(self.window(*ty, depth.min(1)), *ty)).collect();
+            let windows: Vec<Column> = types
+                .iter()
+                .enumerate()
+                .map(|(i, ty)| Column::computed(self.window(*ty, depth.min(1), i == 0), *ty))
+                .collect();
             self.local_mut().extend(windows);
         }
         let (mut distinct, mut order, mut needs_order) = (String::new(), None, false);

@@ -7,10 +7,12 @@ use super::types::Ty;
 const MAX_ORDER: usize = 9;
 
 impl Generator<'_> {
-    /// A window function with a result of this type.
-    pub(crate) fn window(&mut self, ty: Ty, depth: usize) -> String {
+    /// A window function with a result of this type. Rows that are equal in everything get different values of some functions,
+    /// and nothing says which row gets which: only the `first` of a SELECT may be such a function, as two could be paired
+    /// in several ways.
+    pub(crate) fn window(&mut self, ty: Ty, depth: usize, first: bool) -> String {
         self.choices.open();
-        let total = self.local().len() <= MAX_ORDER && self.choices.chance(60);
+        let total = first && self.local().len() <= MAX_ORDER && self.choices.chance(60);
         let sql = if total { self.over_total_order(ty, depth) } else { self.over_peers(ty, depth) };
         self.choices.close();
         sql
