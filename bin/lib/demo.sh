@@ -157,7 +157,9 @@ S
 show_live_view() {
   local screen
   while :; do
-    screen=$(demo_psql -c 'SELECT * FROM revenue ORDER BY country' -c 'SELECT * FROM best_sellers ORDER BY sold DESC')
+    # Ctrl-C ends the server too; what psql then says of it is of no use.
+    screen=$(demo_psql -c 'SELECT * FROM revenue ORDER BY country' -c 'SELECT * FROM best_sellers ORDER BY sold DESC' 2>&1) ||
+      die "the view cannot be read: $screen"
     [ ! -t 1 ] || printf '\033[H\033[2J'
     printf '%s\n' "$(date +%T): kept up to date by Headwater while MySQL changes" "$screen"
     kill -0 "$trickle" 2>/dev/null || break
