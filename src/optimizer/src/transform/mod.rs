@@ -109,6 +109,18 @@ pub(crate) fn substitute(e: &MirScalarExpr, of: &dyn Fn(usize) -> MirScalarExpr)
     out
 }
 
+/// Whether volatile functions are called: plans that look the same do not have the same rows then.
+pub(crate) fn has_volatile(expr: &MirRelationExpr) -> bool {
+    let mut found = false;
+    expr.visit_post(&mut |e| {
+        // They are nowhere else once they have been hoisted.
+        if let MirRelationExpr::FlatMap { exprs, .. } = e {
+            found |= exprs.iter().any(MirScalarExpr::contains_volatile);
+        }
+    });
+    found
+}
+
 /// Visits inputs first. The closure replaces nodes.
 pub(crate) fn rewrite_post(expr: &mut MirRelationExpr, f: &mut dyn FnMut(&mut MirRelationExpr)) {
     expr.visit_mut_post(f);

@@ -8,6 +8,8 @@
 use hw_expr::MirRelationExpr;
 use hw_repr::RelationType;
 
+use super::has_volatile;
+
 /// Applies the rule everywhere.
 pub(crate) fn apply(expr: &mut MirRelationExpr) {
     super::rewrite_post(expr, &mut |e| {
@@ -38,7 +40,7 @@ fn cancel(e: &mut MirRelationExpr) {
 fn cancelling(inputs: &[MirRelationExpr]) -> Option<(usize, usize)> {
     for (b, input) in inputs.iter().enumerate() {
         let MirRelationExpr::Negate { input } = input else { continue };
-        if let Some(a) = inputs.iter().position(|other| *other == **input) {
+        if let Some(a) = inputs.iter().position(|other| *other == **input && !has_volatile(other)) {
             return Some((a, b));
         }
     }

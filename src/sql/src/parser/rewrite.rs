@@ -138,7 +138,7 @@ impl<'a> Rewriter<'a> {
                     self.at += 2;
                     continue;
                 }
-                Some("from") if self.trim_begins() => {
+                Some("from") if !self.is(1, &Token::RParen) && self.trim_begins() => {
                     self.trim();
                     continue;
                 }
