@@ -108,6 +108,7 @@ pub(crate) fn io_name(typ: &str, form: &str) -> String {
             | "numeric"
             | "uuid"
             | "jsonb"
+            | "jsonpath"
             | "mz_timestamp"
             | "mz_aclitem"
     );

@@ -108,6 +108,10 @@ impl LineSink for LineDecoder {
             None => text::split(line, self.delimiter, &self.null, &mut self.fields),
             Some(style) => csv::split(line, style, &self.null, &mut self.fields).map_err(of_line)?,
         }
+        // A table without columns has empty lines, which would be taken for one field.
+        if header == CopyHeader::Match && self.columns.is_empty() && line.is_empty() {
+            return Ok(());
+        }
         if header == CopyHeader::Match {
             return self.match_header().map_err(of_line);
         }

@@ -138,8 +138,8 @@ impl<'a> Rewriter<'a> {
                     self.at += 2;
                     continue;
                 }
-                Some("from") if !self.is(1, &Token::RParen) && self.trim_begins() => {
-                    self.trim();
+                Some("from") if self.trim_begins() => {
+                    self.trim()?;
                     continue;
                 }
                 Some("with") if self.word(1) == Some("mutually") && self.word(2) == Some("recursive") => {
@@ -340,7 +340,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// `trim([side] FROM`: the call of the side's function begins.
-    fn trim(&mut self) {
+    fn trim(&mut self) -> Result<(), PlanError> {
         let side = self.out.last().and_then(trim_function);
         if side.is_some() {
             self.out.pop();
@@ -349,6 +349,7 @@ impl<'a> Rewriter<'a> {
         let value = side.unwrap_or("btrim").to_owned();
         self.out[at].token = Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword });
         self.at += 1;
+        if self.is(0, &Token::RParen) { Err(self.unexpected()) } else { Ok(()) }
     }
 
     /// `VARIADIC` before an argument: whether it is that, and then it has been dealt with.

@@ -457,7 +457,7 @@ impl<'a> Evaluation<'a> {
             (Step::Index(subscripts), d) if self.lax || matches!(d, Datum::List(_)) => {
                 let list = if let Datum::List(l) = d { l } else { hw_repr::DatumList::empty() };
                 let length = if let Datum::List(l) = d { l.iter().count() } else { 1 };
-                let range = list.iter().skip(0).take(0);
+                let range = list.iter().skip(length).take(0);
                 let scope = Scope { length, ..scope };
                 Some(Source::Subscripts(Subscripts { rest: subscripts.iter(), item, length, range, scope }))
             }
