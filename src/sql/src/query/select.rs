@@ -668,6 +668,11 @@ impl Stack {
     fn column(&mut self, e: HirScalarExpr) -> usize {
         match e {
             HirScalarExpr::Column(ColumnRef { level: 0, column }) => column,
+            // Each has a value of its own.
+            e if e.contains_volatile() => {
+                self.scalars.push(e);
+                self.arity + self.scalars.len() - 1
+            }
             e => self.arity + position_or_push(&mut self.scalars, e),
         }
     }

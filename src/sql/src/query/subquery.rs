@@ -104,7 +104,9 @@ pub(super) fn quantified(
     }
     let mut outers = ecx.frame.outer_types();
     let known = rows.column_types(&mut outers);
-    let nullable = test.typ(&mut outers, &known).nullable;
+    // Where aggregates may stand, columns are those before grouping, which may make them NULL.
+    let grouped = ecx.frame.collector.is_some();
+    let nullable = grouped || test.typ(&mut outers, &known).nullable;
     let any = any_true(rows, test, nullable)?;
     Ok(Typed::bool(if all { any.not() } else { any }))
 }
