@@ -13,7 +13,7 @@ use crate::row;
 /// `oid` and `regclass` are `UInt32`, records are `List`. The stored kind of each type is noted at
 /// [`crate::ScalarType`].
 ///
-/// `jsonb` is built from `JsonNull`, `Bool`, `Numeric`, `String`, `List` and `Map`.
+/// `jsonb` is built from `JsonNull`, `Bool`, `Numeric`, `String`, `JsonArray` and `Map`.
 ///
 /// Order is total. Between values of one type it is SQL's; NULL is greatest; between kinds it is arbitrary.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,9 @@ pub enum Datum<'a> {
     MzTimestamp(u64),
     /// An array.
     Array(ArrayRef<'a>),
-    /// A list, a record, or a JSON array.
+    /// A JSON array, which is apart from a list because its order is another.
+    JsonArray(DatumList<'a>),
+    /// A list or a record.
     List(DatumList<'a>),
     /// A map or a JSON object.
     Map(DatumMap<'a>),
@@ -123,7 +125,7 @@ impl<'a> Datum<'a> {
             Datum::String(_) => 1,
             Datum::Numeric(_) => 2,
             Datum::Bool(_) => 3,
-            Datum::List(_) => 4,
+            Datum::JsonArray(_) => 4,
             Datum::Map(_) => 5,
             Datum::Int16(_) => 6,
             Datum::Int32(_) => 7,
@@ -143,6 +145,7 @@ impl<'a> Datum<'a> {
             Datum::MzTimestamp(_) => 21,
             Datum::Array(_) => 22,
             Datum::Range(_) => 23,
+            Datum::List(_) => 24,
             Datum::Null => 255,
         }
     }
@@ -209,6 +212,8 @@ unwrap_as! {
     unwrap_mz_timestamp: MzTimestamp => u64,
     /// The array.
     unwrap_array: Array => ArrayRef<'a>,
+    /// The JSON array.
+    unwrap_json_array: JsonArray => DatumList<'a>,
     /// The list.
     unwrap_list: List => DatumList<'a>,
     /// The map.
@@ -381,27 +386,32 @@ fn compare_ranges(a: &RangeRef<'_>, b: &RangeRef<'_>) -> Ordering {
 
 fn compare_maps(a: &DatumMap<'_>, b: &DatumMap<'_>) -> Ordering {
     // PostgreSQL manual 8.14.4: an object with more pairs is greater; otherwise pair by pair.
-    a.iter().count().cmp(&b.iter().count()).then_with(|| a.iter().cmp(b.iter()))
+    a.iter().count().cmp(&b.iter().count()).then_with(|| {
+        first_difference(a.iter().zip(b.iter()), |(k, v), (l, w)| k.cmp(l).then_with(|| compare_nested(v, w)))
+    })
 }
 
-fn compare_lists(a: &DatumList<'_>, b: &DatumList<'_>) -> Ordering {
-    let by_kind = |x: &Datum<'_>, y: &Datum<'_>| match (x, y) {
-        // Below the top an empty JSON array is above the scalars, like any other.
-        (Datum::List(_), y) if y.is_json_scalar() => Ordering::Greater,
-        (x, Datum::List(_)) if x.is_json_scalar() => Ordering::Less,
-        _ => x.cmp(y),
-    };
-    let (mut xs, mut ys) = (a.iter(), b.iter());
-    loop {
-        match (xs.next(), ys.next()) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(x), Some(y)) => match by_kind(&x, &y) {
-                Ordering::Equal => {}
-                unequal => return unequal,
-            },
-        }
+fn compare_json_arrays(a: &DatumList<'_>, b: &DatumList<'_>) -> Ordering {
+    // PostgreSQL manual 8.14.4: an array with more elements is greater; otherwise element by element.
+    a.iter()
+        .count()
+        .cmp(&b.iter().count())
+        .then_with(|| first_difference(a.iter().zip(b.iter()), compare_nested))
+}
+
+fn first_difference<T>(
+    mut pairs: impl Iterator<Item = (T, T)>,
+    compare: impl Fn(&T, &T) -> Ordering,
+) -> Ordering {
+    pairs.find_map(|(x, y)| Some(compare(&x, &y)).filter(|o| o.is_ne())).unwrap_or(Ordering::Equal)
+}
+
+/// Compares what stands in a JSON array or a map, where an empty JSON array is above the scalars like any other.
+fn compare_nested(a: &Datum<'_>, b: &Datum<'_>) -> Ordering {
+    match (a, b) {
+        (Datum::JsonArray(_), b) if b.is_json_scalar() => Ordering::Greater,
+        (a, Datum::JsonArray(_)) if a.is_json_scalar() => Ordering::Less,
+        _ => a.cmp(b),
     }
 }
 
@@ -435,12 +445,13 @@ impl Ord for Datum<'_> {
             (Datum::Uuid(a), Datum::Uuid(b)) => a.cmp(b),
             (Datum::MzTimestamp(a), Datum::MzTimestamp(b)) => a.cmp(b),
             (Datum::Array(a), Datum::Array(b)) => compare_arrays(a, b),
-            (Datum::List(a), Datum::List(b)) => compare_lists(a, b),
+            (Datum::JsonArray(a), Datum::JsonArray(b)) => compare_json_arrays(a, b),
+            (Datum::List(a), Datum::List(b)) => a.iter().cmp(b.iter()),
             (Datum::Map(a), Datum::Map(b)) => compare_maps(a, b),
             (Datum::Range(a), Datum::Range(b)) => compare_ranges(a, b),
-            // Only in `jsonb` does an array meet a scalar; an empty one is the least of all values at the top.
-            (Datum::List(a), b) if a.is_empty() && b.is_json_scalar() => Ordering::Less,
-            (a, Datum::List(b)) if b.is_empty() && a.is_json_scalar() => Ordering::Greater,
+            // At the top an empty array is the least of all values.
+            (Datum::JsonArray(a), b) if a.is_empty() && b.is_json_scalar() => Ordering::Less,
+            (a, Datum::JsonArray(b)) if b.is_empty() && a.is_json_scalar() => Ordering::Greater,
             _ => self.kind().cmp(&other.kind()),
         }
     }
@@ -484,7 +495,7 @@ impl Hash for Datum<'_> {
             Datum::Uuid(v) => v.hash(state),
             Datum::MzTimestamp(v) => v.hash(state),
             Datum::Array(v) => v.elements.iter().for_each(|d| d.hash(state)),
-            Datum::List(v) => v.iter().for_each(|d| d.hash(state)),
+            Datum::JsonArray(v) | Datum::List(v) => v.iter().for_each(|d| d.hash(state)),
             Datum::Map(v) => v.iter().for_each(|d| d.hash(state)),
             Datum::Range(v) => (v.is_empty(), v.lower(), v.upper()).hash(state),
         }

@@ -16,7 +16,7 @@
 //! numeric large                         bits u8, exponent i32, digits u8, one u16 for each three digits
 //! date 4; time, timestamp(tz), mz_timestamp 8; interval 16; uuid 16
 //! string, bytes                         length of 1, 2, 4 or 8 bytes as the tag says, then the bytes
-//! list, map                             length u32, then packed datums
+//! list, map, json array                 length u32, then packed datums
 //! array                                 ndims u8, (lower bound i32, length u32) each, length u32, packed datums
 //! range                                 flags u8, length u32, then its bounds packed
 //! ```
@@ -82,10 +82,11 @@ enum Tag {
     MzTimestamp = 50,
     String = 52,
     Bytes = 56,
-    List = 60,
+    JsonArray = 60,
     Map = 61,
     Array = 62,
     Range = 63,
+    List = 64,
 }
 
 /// The widths in bytes that an integer payload may have, by the offset added to its tag.
@@ -289,6 +290,21 @@ impl<'r> RowPacker<'r> {
         self.push_list_with(|p| p.extend(elements));
     }
 
+    /// Appends a JSON array whose elements `f` packs.
+    pub fn push_json_array_with<R>(&mut self, f: impl FnOnce(&mut RowPacker<'_>) -> R) -> R {
+        self.row.data.push(Tag::JsonArray as u8);
+        self.with_length(f)
+    }
+
+    /// Appends a JSON array.
+    pub fn push_json_array<'a, I, D>(&mut self, elements: I)
+    where
+        I: IntoIterator<Item = D>,
+        D: Borrow<Datum<'a>>,
+    {
+        self.push_json_array_with(|p| p.extend(elements));
+    }
+
     /// Appends a map whose keys (strings) and values `f` packs in turn; it must keep to the order of keys that
     /// [`DatumMap`] states.
     pub fn push_map_with<R>(&mut self, f: impl FnOnce(&mut RowPacker<'_>) -> R) -> R {
@@ -472,6 +488,7 @@ fn push_datum(buf: &mut Buf, datum: Datum<'_>) {
         Datum::Uuid(v) => push_fixed(buf, Tag::Uuid, v.as_bytes()),
         Datum::String(v) => push_lengthed(buf, Tag::String, v.as_bytes()),
         Datum::Bytes(v) => push_lengthed(buf, Tag::Bytes, v),
+        Datum::JsonArray(v) => push_nested(buf, &[Tag::JsonArray as u8], v.data),
         Datum::List(v) => push_nested(buf, &[Tag::List as u8], v.data),
         Datum::Map(v) => push_nested(buf, &[Tag::Map as u8], v.data),
         Datum::Range(v) => push_nested(buf, &[Tag::Range as u8, v.flags], v.data),
@@ -606,7 +623,7 @@ pub(crate) fn read_datum<'a>(data: &mut &'a [u8]) -> Datum<'a> {
         50 => Datum::MzTimestamp(u64::from_le_bytes(take_array(data))),
         52..=55 => Datum::String(str_of(read_lengthed(data, tag - 52))),
         56..=59 => Datum::Bytes(read_lengthed(data, tag - 56)),
-        60 => Datum::List(DatumList { data: read_nested(data) }),
+        60 => Datum::JsonArray(DatumList { data: read_nested(data) }),
         61 => Datum::Map(DatumMap { data: read_nested(data) }),
         62 => {
             let [ndims] = take_array(data);
@@ -617,6 +634,7 @@ pub(crate) fn read_datum<'a>(data: &mut &'a [u8]) -> Datum<'a> {
             let [flags] = take_array(data);
             Datum::Range(RangeRef { flags, data: read_nested(data) })
         }
+        64 => Datum::List(DatumList { data: read_nested(data) }),
         _ => panic!("packed datum has a known tag, found {tag}"),
     }
 }
@@ -649,7 +667,7 @@ pub fn take_packed<'a>(data: &mut &'a [u8]) -> &'a [u8] {
             read_lengthed(&mut rest, (tag - 52) % 4);
             0
         }
-        60 | 61 => {
+        60 | 61 | 64 => {
             read_nested(&mut rest);
             0
         }
@@ -797,7 +815,7 @@ fn validate_datum(data: &mut &[u8], depth: usize) -> Option<()> {
             let len = checked_len(data, 1 << (tag - 56))?;
             skip(data, len)
         }
-        60 | 61 => validate_nested(data, depth, tag == Tag::Map as u8).map(|_| ()),
+        60 | 61 | 64 => validate_nested(data, depth, tag == Tag::Map as u8).map(|_| ()),
         62 => validate_array(data, depth),
         63 => validate_range(data, depth),
         _ => None,

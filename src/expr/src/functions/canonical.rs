@@ -25,7 +25,7 @@ pub(crate) fn canonical<'a>(d: Datum<'a>, typ: &ScalarType, arena: &'a RowArena)
         Datum::Numeric(n) => Datum::Numeric(numeric::trim_scale(&n)),
         Datum::Interval(i) => canonical_interval(i),
         Datum::String(s) if matches!(typ, ScalarType::Char { .. }) => Datum::String(s.trim_end_matches(' ')),
-        Datum::List(_) | Datum::Map(_) | Datum::Array(_) | Datum::Range(_)
+        Datum::JsonArray(_) | Datum::List(_) | Datum::Map(_) | Datum::Array(_) | Datum::Range(_)
             if !is_canonical(typ) || holds_numeric(typ) =>
         {
             arena.make_datum(|p| pack(d, typ, p))
@@ -72,6 +72,7 @@ fn pack(d: Datum<'_>, typ: &ScalarType, p: &mut RowPacker<'_>) {
                 l.iter().for_each(|d| pack(d, &element, p));
             }
         }),
+        Datum::JsonArray(l) => p.push_json_array_with(|p| l.iter().for_each(|d| pack(d, typ, p))),
         Datum::Map(m) => p.push_map_with(|p| {
             let value = element_type(typ);
             for (k, v) in m.iter() {

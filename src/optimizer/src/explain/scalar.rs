@@ -212,6 +212,7 @@ pub(super) fn context_function(f: &UnmaterializableFunc) -> String {
         F::Uptime => "mz_uptime()",
         F::SessionId => "mz_session_id()",
         F::Version => "version()",
+        F::Parameter(n, _) => return format!("${n}"),
         F::PostmasterStartTime => "pg_postmaster_start_time()",
     }
     .to_owned()
@@ -260,7 +261,12 @@ fn own_type(d: Datum<'_>) -> Option<ScalarType> {
         Datum::Interval(_) => ScalarType::Interval,
         Datum::Uuid(_) => ScalarType::Uuid,
         Datum::MzTimestamp(_) => ScalarType::MzTimestamp,
-        Datum::JsonNull | Datum::List(_) | Datum::Map(_) | Datum::Array(_) | Datum::Range(_) => return None,
+        Datum::JsonNull
+        | Datum::JsonArray(_)
+        | Datum::List(_)
+        | Datum::Map(_)
+        | Datum::Array(_)
+        | Datum::Range(_) => return None,
         Datum::String(_) | Datum::Null => ScalarType::String,
     })
 }

@@ -87,7 +87,9 @@ fn pack_checked(value: &Value, packer: &mut RowPacker<'_>) {
             packer.push(Datum::Numeric(numeric::parse(n.as_str()).expect("numbers were checked")));
         }
         Value::String(s) => packer.push(Datum::String(s)),
-        Value::Array(elements) => packer.push_list_with(|p| elements.iter().for_each(|e| pack_checked(e, p))),
+        Value::Array(elements) => {
+            packer.push_json_array_with(|p| elements.iter().for_each(|e| pack_checked(e, p)))
+        }
         Value::Object(entries) => {
             let sorted: BTreeMap<Key<'_>, &Value> = entries.iter().map(|(k, v)| (Key(k), v)).collect();
             packer.push_map_with(|p| {
@@ -109,7 +111,7 @@ pub fn to_value(datum: Datum<'_>) -> Value {
             Err(_) => Value::Null,
         },
         Datum::String(s) => Value::String(s.to_owned()),
-        Datum::List(l) => Value::Array(l.iter().map(to_value).collect()),
+        Datum::JsonArray(l) => Value::Array(l.iter().map(to_value).collect()),
         Datum::Map(m) => Value::Object(m.iter().map(|(k, v)| (k.to_owned(), to_value(v))).collect()),
         _ => Value::Null,
     }
@@ -122,7 +124,7 @@ pub fn write(datum: Datum<'_>, out: &mut String) {
         Datum::Bool(false) => out.push_str("false"),
         Datum::Numeric(n) => numeric::write(&n, out),
         Datum::String(s) => write_string(s, out),
-        Datum::List(elements) => {
+        Datum::JsonArray(elements) => {
             out.push('[');
             for (i, element) in elements.iter().enumerate() {
                 if i > 0 {
@@ -159,7 +161,7 @@ fn pretty(datum: Datum<'_>, depth: usize, out: &mut String) {
         out.extend(std::iter::repeat_n("    ", depth));
     };
     match datum {
-        Datum::List(elements) => {
+        Datum::JsonArray(elements) => {
             out.push('[');
             for (i, element) in elements.iter().enumerate() {
                 if i > 0 {

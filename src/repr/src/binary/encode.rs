@@ -19,7 +19,8 @@ pub fn encode(datum: Datum<'_>, typ: &ScalarType, out: &mut BytesMut) {
         return out.put_slice(text.as_bytes());
     }
     match datum {
-        Datum::Null | Datum::JsonNull => {}
+        // Of the kinds that only `jsonb` has none is left here.
+        Datum::Null | Datum::JsonNull | Datum::JsonArray(_) => {}
         Datum::Bool(v) => out.put_u8(v.into()),
         Datum::Int16(v) => out.put_i16(v),
         Datum::Int32(v) => out.put_i32(v),

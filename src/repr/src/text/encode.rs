@@ -68,6 +68,7 @@ pub fn encode_with(datum: Datum<'_>, typ: &ScalarType, cx: &EncodeContext, out: 
             ScalarType::List { element, .. } => write_list(l, element, cx, out),
             _ => write_list(l, &ScalarType::String, cx, out),
         },
+        Datum::JsonArray(_) => jsonb::write(datum, out),
         Datum::Map(m) => match typ {
             ScalarType::Map { value, .. } => write_map(m, value, cx, out),
             _ => write_map(m, &ScalarType::String, cx, out),

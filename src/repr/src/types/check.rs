@@ -35,7 +35,7 @@ pub fn datum_matches_scalar_type(datum: Datum<'_>, typ: &ScalarType) -> bool {
         (Datum::UInt32(_), t) => t.is_oid_like(),
         (d, ScalarType::Jsonb) => match d {
             Datum::JsonNull | Datum::Bool(_) | Datum::Numeric(_) => true,
-            Datum::List(l) => l.iter().all(|e| datum_matches_scalar_type(e, typ)),
+            Datum::JsonArray(l) => l.iter().all(|e| datum_matches_scalar_type(e, typ)),
             Datum::Map(m) => m.iter().all(|(_, v)| datum_matches_scalar_type(v, typ)),
             _ => false,
         },

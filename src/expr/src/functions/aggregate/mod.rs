@@ -192,7 +192,9 @@ fn register_collecting(r: &mut Registry) {
                 return Ok(Datum::Null);
             }
             arena.try_make_datum(|p| {
-                p.push_list_with(|p| rows.iter().try_for_each(|row| pack_json(row[0], &types.args[0], p)))
+                p.push_json_array_with(|p| {
+                    rows.iter().try_for_each(|row| pack_json(row[0], &types.args[0], p))
+                })
             })
         }));
     }

@@ -295,7 +295,7 @@ fn json_kind(d: Datum<'_>) -> &'static str {
         Datum::Bool(_) => "boolean",
         Datum::Numeric(_) => "numeric",
         Datum::String(_) => "string",
-        Datum::List(_) => "array",
+        Datum::JsonArray(_) => "array",
         Datum::Map(_) => "object",
         _ => "null",
     }

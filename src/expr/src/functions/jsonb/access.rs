@@ -19,7 +19,7 @@ fn field<'a>(d: Datum<'a>, key: &str) -> Option<Datum<'a>> {
 fn at_path<'a>(d: Datum<'a>, path: &[&str]) -> Option<Datum<'a>> {
     path.iter().try_fold(d, |d, step| match d {
         Datum::Map(m) => m.get(step),
-        Datum::List(l) => element(l, step.trim().parse::<i32>().ok()?.into()),
+        Datum::JsonArray(l) => element(l, step.trim().parse::<i32>().ok()?.into()),
         _ => None,
     })
 }
@@ -34,9 +34,11 @@ fn contains(a: Datum<'_>, b: Datum<'_>, top: bool) -> bool {
         (Datum::Map(a), Datum::Map(b)) => {
             b.iter().all(|(k, v)| a.get(k).is_some_and(|x| contains(x, v, false)))
         }
-        (Datum::List(a), Datum::List(b)) => b.iter().all(|v| a.iter().any(|x| contains(x, v, false))),
-        (Datum::List(a), b) if top && !matches!(b, Datum::Map(_)) => a.iter().any(|x| x == b),
-        (Datum::Map(_) | Datum::List(_), _) | (_, Datum::Map(_) | Datum::List(_)) => false,
+        (Datum::JsonArray(a), Datum::JsonArray(b)) => {
+            b.iter().all(|v| a.iter().any(|x| contains(x, v, false)))
+        }
+        (Datum::JsonArray(a), b) if top && !matches!(b, Datum::Map(_)) => a.iter().any(|x| x == b),
+        (Datum::Map(_) | Datum::JsonArray(_), _) | (_, Datum::Map(_) | Datum::JsonArray(_)) => false,
         (a, b) => a == b,
     }
 }
@@ -44,7 +46,7 @@ fn contains(a: Datum<'_>, b: Datum<'_>, top: bool) -> bool {
 fn exists(d: Datum<'_>, key: &str) -> bool {
     match d {
         Datum::Map(m) => m.get(key).is_some(),
-        Datum::List(l) => l.iter().any(|x| x == Datum::String(key)),
+        Datum::JsonArray(l) => l.iter().any(|x| x == Datum::String(key)),
         Datum::String(s) => s == key,
         _ => false,
     }
@@ -101,7 +103,7 @@ pub(super) fn register(r: &mut Registry) {
     }
     for s in ["jsonb_array_length(jsonb) -> int4", "json_array_length(jsonb) -> int4"] {
         r.add(f(s, |_, _, a| match a[0] {
-            Datum::List(l) => ok(l.iter().count() as i32),
+            Datum::JsonArray(l) => ok(l.iter().count() as i32),
             Datum::Map(_) => fail("22023", "cannot get array length of a non-array"),
             _ => fail("22023", "cannot get array length of a scalar"),
         }));
@@ -159,19 +161,20 @@ fn indexed<'a>(d: Datum<'a>, index: Datum<'_>) -> Option<Datum<'a>> {
         other => other.unwrap_int64(),
     };
     match d {
-        Datum::List(l) => element(l, index),
+        Datum::JsonArray(l) => element(l, index),
         Datum::Map(_) => None,
         // A scalar counts as an array of itself.
         scalar => position(index, 1).map(|_| scalar),
     }
 }
 
-fn kind(d: Datum<'_>) -> &'static str {
+/// What `jsonb_typeof` calls a value.
+pub(crate) fn kind(d: Datum<'_>) -> &'static str {
     match d {
         Datum::Bool(_) => "boolean",
         Datum::Numeric(_) => "number",
         Datum::String(_) => "string",
-        Datum::List(_) => "array",
+        Datum::JsonArray(_) => "array",
         Datum::Map(_) => "object",
         _ => "null",
     }

@@ -26,7 +26,9 @@ pub(super) fn register(r: &mut Registry) {
     ] {
         r.add(f(s, |cx, arena, a| {
             arena.try_make_datum(|p| {
-                p.push_list_with(|p| a.iter().zip(&cx.types.args).try_for_each(|(d, t)| pack_json(*d, t, p)))
+                p.push_json_array_with(|p| {
+                    a.iter().zip(&cx.types.args).try_for_each(|(d, t)| pack_json(*d, t, p))
+                })
             })
         }));
     }

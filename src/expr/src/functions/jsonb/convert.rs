@@ -84,7 +84,7 @@ pub(crate) fn pack_json(d: Datum<'_>, typ: &ScalarType, p: &mut RowPacker<'_>) -
         }
         (Datum::List(l), _) => {
             let element = element_type(typ);
-            p.push_list_with(|p| l.iter().try_for_each(|d| pack_json(d, &element, p)))?;
+            p.push_json_array_with(|p| l.iter().try_for_each(|d| pack_json(d, &element, p)))?;
         }
         (Datum::Map(m), _) => {
             let value = element_type(typ);
@@ -123,13 +123,13 @@ fn pack_array(
 ) -> Result<(), EvalError> {
     match lengths {
         [] => {
-            p.push_list::<_, Datum<'_>>([]);
+            p.push_json_array::<_, Datum<'_>>([]);
             Ok(())
         }
-        [_] => p.push_list_with(|p| elements.iter().try_for_each(|d| pack_json(*d, typ, p))),
+        [_] => p.push_json_array_with(|p| elements.iter().try_for_each(|d| pack_json(*d, typ, p))),
         [_, inner @ ..] => {
             let stride = inner.iter().product::<usize>().max(1);
-            p.push_list_with(|p| elements.chunks(stride).try_for_each(|c| pack_array(c, inner, typ, p)))
+            p.push_json_array_with(|p| elements.chunks(stride).try_for_each(|c| pack_array(c, inner, typ, p)))
         }
     }
 }

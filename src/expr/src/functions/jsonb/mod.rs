@@ -6,6 +6,8 @@ pub(crate) mod convert;
 mod modify;
 mod populate;
 
+pub(crate) use access::kind;
+
 use hw_repr::{Datum, RowArena, ScalarType, text};
 
 use crate::func::Registry;

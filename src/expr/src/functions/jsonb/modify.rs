@@ -17,7 +17,7 @@ fn object<'d>(entries: impl Iterator<Item = (&'d str, Datum<'d>)>) -> ObjectBuil
 
 fn concat<'a>(arena: &'a hw_repr::RowArena, x: Datum<'a>, y: Datum<'a>) -> EvalResult<'a> {
     let items = |d: Datum<'a>| match d {
-        Datum::List(l) => l.iter().collect::<Vec<_>>(),
+        Datum::JsonArray(l) => l.iter().collect::<Vec<_>>(),
         other => vec![other],
     };
     match (x, y) {
@@ -25,7 +25,7 @@ fn concat<'a>(arena: &'a hw_repr::RowArena, x: Datum<'a>, y: Datum<'a>) -> EvalR
             let merged = object(x.iter().chain(y.iter()));
             Ok(arena.make_datum(|p| merged.pack(p)))
         }
-        _ => Ok(arena.make_datum(|p| p.push_list(items(x).into_iter().chain(items(y))))),
+        _ => Ok(arena.make_datum(|p| p.push_json_array(items(x).into_iter().chain(items(y))))),
     }
 }
 
@@ -35,8 +35,10 @@ fn delete_keys<'a>(arena: &'a hw_repr::RowArena, d: Datum<'a>, keys: &[&str]) ->
             let left = object(m.iter().filter(|(k, _)| !keys.contains(k)));
             Ok(arena.make_datum(|p| left.pack(p)))
         }
-        Datum::List(l) => Ok(arena.make_datum(|p| {
-            p.push_list(l.iter().filter(|e| if let Datum::String(s) = e { !keys.contains(s) } else { true }));
+        Datum::JsonArray(l) => Ok(arena.make_datum(|p| {
+            p.push_json_array(
+                l.iter().filter(|e| if let Datum::String(s) = e { !keys.contains(s) } else { true }),
+            );
         })),
         _ => fail("22023", "cannot delete from scalar"),
     }
@@ -64,7 +66,7 @@ fn change(
     };
     match d {
         Datum::Map(m) => change_object(m, step, rest, depth, c, p),
-        Datum::List(l) => {
+        Datum::JsonArray(l) => {
             let items: Vec<Datum<'_>> = l.iter().collect();
             change_array(&items, step, rest, depth, c, p)
         }
@@ -140,7 +142,7 @@ fn change_array(
         }
         _ => {}
     }
-    p.push_list_with(|p| rows.iter().for_each(|r| p.extend_packed(r.data())));
+    p.push_json_array_with(|p| rows.iter().for_each(|r| p.extend_packed(r.data())));
     Ok(())
 }
 
@@ -153,7 +155,7 @@ fn changed<'a>(
 ) -> EvalResult<'a> {
     let empty = match d {
         Datum::Map(m) => m.is_empty(),
-        Datum::List(l) => l.is_empty(),
+        Datum::JsonArray(l) => l.is_empty(),
         _ => return fail("22023", format!("cannot {what} scalar")),
     };
     if empty && matches!(c, Change::Delete | Change::Set { create: false, .. }) {
@@ -213,7 +215,7 @@ fn strip_nulls(d: Datum<'_>, p: &mut RowPacker<'_>) {
                 strip_nulls(v, p);
             }
         }),
-        Datum::List(l) => p.push_list_with(|p| l.iter().for_each(|e| strip_nulls(e, p))),
+        Datum::JsonArray(l) => p.push_json_array_with(|p| l.iter().for_each(|e| strip_nulls(e, p))),
         other => p.push(other),
     }
 }
@@ -232,18 +234,18 @@ pub(super) fn register(r: &mut Registry) {
         delete_keys(arena, a[0], &keys)
     }));
     r.add(op("jsonb - int4 -> jsonb", |_, arena, a| match a[0] {
-        Datum::List(l) => {
+        Datum::JsonArray(l) => {
             let gone = position(a[1].unwrap_int32().into(), l.iter().count());
             Ok(arena.make_datum(|p| {
-                p.push_list(l.iter().enumerate().filter(|(i, _)| Some(*i) != gone).map(|(_, d)| d))
+                p.push_json_array(l.iter().enumerate().filter(|(i, _)| Some(*i) != gone).map(|(_, d)| d))
             }))
         }
         Datum::Map(_) => fail("22023", "cannot delete from object using integer index"),
         _ => fail("22023", "cannot delete from scalar"),
     }));
-    for s in ["jsonb_delete_path(jsonb, text[]) -> jsonb"] {
-        r.add(f(s, |_, arena, a| changed(arena, a[0], a[1], Change::Delete, "delete path in")));
-    }
+    r.add(f("jsonb_delete_path(jsonb, text[]) -> jsonb", |_, arena, a| {
+        changed(arena, a[0], a[1], Change::Delete, "delete path in")
+    }));
     r.add(op("jsonb #- text[] -> jsonb", |_, arena, a| {
         changed(arena, a[0], a[1], Change::Delete, "delete path in")
     }));

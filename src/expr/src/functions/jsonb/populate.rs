@@ -19,15 +19,15 @@ fn convert<'a>(d: Datum<'a>, typ: &ScalarType, arena: &'a RowArena) -> Result<Da
         (Datum::JsonNull | Datum::Null, _) => Ok(Datum::Null),
         (d, ScalarType::Jsonb) => Ok(d),
         (Datum::Map(_), ScalarType::Record { .. }) => record(d, Datum::Null, typ, arena),
-        (Datum::List(_), ScalarType::Array(_)) => array(d, typ, arena),
-        (Datum::List(items), ScalarType::List { element, .. }) => {
+        (Datum::JsonArray(_), ScalarType::Array(_)) => array(d, typ, arena),
+        (Datum::JsonArray(items), ScalarType::List { element, .. }) => {
             let items = items.iter().map(|d| convert(d, element, arena)).collect::<Result<Vec<_>, _>>()?;
             Ok(arena.make_datum(|p| p.push_list(items)))
         }
         (Datum::String(_), ScalarType::Array(_) | ScalarType::Record { .. }) => of_text(d, typ, arena),
         (_, ScalarType::Array(_)) => fail("22P02", "expected JSON array"),
         (d, ScalarType::Record { .. }) => {
-            let what = if matches!(d, Datum::List(_)) { "an array" } else { "a scalar" };
+            let what = if matches!(d, Datum::JsonArray(_)) { "an array" } else { "a scalar" };
             Err(invalid_parameter(format!("cannot call populate_composite on {what}")))
         }
         (d, typ) => of_text(d, typ, arena),
@@ -80,7 +80,7 @@ fn array<'a>(d: Datum<'a>, typ: &ScalarType, arena: &'a RowArena) -> Result<Datu
     let json_elements = matches!(element, ScalarType::Jsonb);
     let mut lengths = vec![];
     let mut at = d;
-    while let Datum::List(l) = at {
+    while let Datum::JsonArray(l) = at {
         lengths.push(l.iter().count());
         match l.iter().next() {
             Some(first) if !json_elements && lengths.len() < 6 => at = first,
@@ -107,12 +107,14 @@ fn flatten<'a>(
             .with_detail("Multidimensional arrays must have sub-arrays with matching dimensions.")
     };
     match (d, lengths) {
-        (d, []) if matches!(d, Datum::List(_)) && !matches!(element, ScalarType::Jsonb) => Err(malformed()),
+        (d, []) if matches!(d, Datum::JsonArray(_)) && !matches!(element, ScalarType::Jsonb) => {
+            Err(malformed())
+        }
         (d, []) => {
             out.push(convert(d, element, arena)?);
             Ok(())
         }
-        (Datum::List(l), [n, rest @ ..]) if l.iter().count() == *n => {
+        (Datum::JsonArray(l), [n, rest @ ..]) if l.iter().count() == *n => {
             l.iter().try_for_each(|d| flatten(d, rest, element, arena, out))
         }
         _ => Err(malformed()),
@@ -148,7 +150,7 @@ fn populate_recordset<'a>(
     a: &[Datum<'a>],
 ) -> Result<TableRows<'a>, EvalError> {
     let (base, list) = match (a[0], a[1]) {
-        (base, Datum::List(l)) => (base, l),
+        (base, Datum::JsonArray(l)) => (base, l),
         (_, Datum::Null) => return rows([]),
         (_, Datum::Map(_)) => return fail("22023", "cannot call jsonb_populate_recordset on an object"),
         _ => return fail("22023", "cannot call jsonb_populate_recordset on a scalar"),

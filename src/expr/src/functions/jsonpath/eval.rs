@@ -18,6 +18,7 @@ use hw_repr::{Datum, RowArena};
 
 use super::layout;
 use crate::error::EvalError;
+use crate::functions::jsonb::kind;
 
 /// How many steps and comparisons one evaluation may take.
 const MAX_WORK: usize = 1 << 26;
@@ -117,7 +118,7 @@ enum Children<'a> {
 impl<'a> Children<'a> {
     fn of(d: Datum<'a>) -> Option<Self> {
         match d {
-            Datum::List(l) => Some(Children::Elements(l.iter())),
+            Datum::JsonArray(l) => Some(Children::Elements(l.iter())),
             Datum::Map(m) => Some(Children::values(m)),
             _ => None,
         }
@@ -151,7 +152,7 @@ struct Subscripts<'a, 'p> {
     item: Item<'a>,
     length: usize,
     /// What is left of the subscript before.
-    range: std::iter::Take<std::iter::Skip<DatumIter<'a>>>,
+    range: Option<std::iter::Take<std::iter::Skip<DatumIter<'a>>>>,
     scope: Scope<'a>,
 }
 
@@ -258,13 +259,13 @@ impl<'a> Evaluation<'a> {
     ) -> Result<Vec<Item<'a>>, Raised> {
         let mut sink = Sink::all();
         self.expr(e, scope, &mut sink)?;
-        if !unwrap || !self.lax || !sink.items.iter().any(|i| matches!(i.datum, Datum::List(_))) {
+        if !unwrap || !self.lax || !sink.items.iter().any(|i| matches!(i.datum, Datum::JsonArray(_))) {
             return Ok(sink.items);
         }
         let mut flat = Sink::all();
         for item in sink.items {
             match item.datum {
-                Datum::List(l) => l.iter().try_for_each(|datum| flat.push(Item { datum, ..item }))?,
+                Datum::JsonArray(l) => l.iter().try_for_each(|datum| flat.push(Item { datum, ..item }))?,
                 _ => flat.push(item)?,
             }
         }
@@ -344,7 +345,7 @@ impl<'a> Evaluation<'a> {
             let scope = Scope { forgiving, ..scope };
             let apart = unwrap && self.lax && takes_apart(step);
             frames.extend(match item.datum {
-                Datum::List(l) if apart => {
+                Datum::JsonArray(l) if apart => {
                     let source = Source::Children(Children::Elements(l.iter()), item.base);
                     Some(Frame { source, at, unwrap: false, forgiving })
                 }
@@ -378,7 +379,7 @@ impl<'a> Evaluation<'a> {
                 }
             },
             Source::Subscripts(s) => loop {
-                if let Some(datum) = s.range.next() {
+                if let Some(datum) = s.range.as_mut().and_then(Iterator::next) {
                     return Ok(Some(Item { datum, ..s.item }));
                 }
                 let Some((from, to)) = s.rest.next() else { return Ok(None) };
@@ -393,9 +394,9 @@ impl<'a> Evaluation<'a> {
                 }
                 let (from, to) = (from.max(0), to.min(length - 1));
                 match s.item.datum {
-                    Datum::List(l) => {
+                    Datum::JsonArray(l) => {
                         let count = usize::try_from(to - from + 1).unwrap_or(0);
-                        s.range = l.iter().skip(from as usize).take(count);
+                        s.range = Some(l.iter().skip(from as usize).take(count));
                     }
                     _ if from <= to => return Ok(Some(s.item)),
                     _ => {}
@@ -450,16 +451,15 @@ impl<'a> Evaluation<'a> {
                 None => return soft("2203A", format!("JSON object does not contain key \"{key}\"")),
             },
             (Step::AnyKey, Datum::Map(m)) => Some(Source::Children(Children::values(m), item.base)),
-            (Step::AnyElement, Datum::List(l)) => {
+            (Step::AnyElement, Datum::JsonArray(l)) => {
                 Some(Source::Children(Children::Elements(l.iter()), item.base))
             }
             (Step::AnyElement, d) if self.lax => one(d),
-            (Step::Index(subscripts), d) if self.lax || matches!(d, Datum::List(_)) => {
-                let list = if let Datum::List(l) = d { l } else { hw_repr::DatumList::empty() };
-                let length = if let Datum::List(l) = d { l.iter().count() } else { 1 };
-                let range = list.iter().skip(length).take(0);
+            (Step::Index(subscripts), d) if self.lax || matches!(d, Datum::JsonArray(_)) => {
+                let length = if let Datum::JsonArray(l) = d { l.iter().count() } else { 1 };
                 let scope = Scope { length, ..scope };
-                Some(Source::Subscripts(Subscripts { rest: subscripts.iter(), item, length, range, scope }))
+                let rest = subscripts.iter();
+                Some(Source::Subscripts(Subscripts { rest, item, length, range: None, scope }))
             }
             (Step::Descend(first, last), d) => {
                 let stack = if *last == 0 { vec![] } else { Children::of(d).into_iter().collect() };
@@ -475,7 +475,7 @@ impl<'a> Evaluation<'a> {
                 Some(Source::KeyValue(Box::new(m.iter()), self.id(item)))
             }
             (Step::Method(Method::Size), d) => match d {
-                Datum::List(l) => one(Datum::Numeric(numeric::from_i64(l.iter().count() as i64))),
+                Datum::JsonArray(l) => one(Datum::Numeric(numeric::from_i64(l.iter().count() as i64))),
                 _ if self.lax => one(Datum::Numeric(numeric::from_i64(1))),
                 _ if forgiven => None,
                 _ => return soft("22039", "jsonpath item method .size() can only be applied to an array"),
@@ -552,14 +552,7 @@ fn scalar_method(method: Method, d: Datum<'_>) -> Result<Datum<'_>, Raised> {
     };
     let rounded = |n: Result<Numeric, _>| n.map(Datum::Numeric).map_err(arithmetic_error);
     match (method, d) {
-        (Method::Type, d) => Ok(Datum::String(match d {
-            Datum::Bool(_) => "boolean",
-            Datum::Numeric(_) => "number",
-            Datum::String(_) => "string",
-            Datum::List(_) => "array",
-            Datum::Map(_) => "object",
-            _ => "null",
-        })),
+        (Method::Type, d) => Ok(Datum::String(kind(d))),
         (Method::Double, n @ Datum::Numeric(_)) => Ok(n),
         (Method::Double, Datum::String(s)) => match scalar::float64(s) {
             Ok(v) if v.is_finite() => rounded(numeric::from_f64(v)),

@@ -18,7 +18,7 @@ pub(super) fn offsets(root: Datum<'_>) -> HashMap<usize, i64> {
 /// What tells a container from all others of a value.
 pub(super) fn address(d: Datum<'_>) -> Option<usize> {
     match d {
-        Datum::List(l) => Some(l.packed().as_ptr() as usize),
+        Datum::JsonArray(l) => Some(l.packed().as_ptr() as usize),
         Datum::Map(m) => Some(m.packed().as_ptr() as usize),
         _ => None,
     }
@@ -33,13 +33,13 @@ fn place(d: Datum<'_>, at: i64, out: &mut HashMap<usize, i64>) -> i64 {
     match d {
         Datum::String(s) => at + s.len() as i64,
         Datum::Numeric(n) => aligned(at) + 6 + 2 * groups(&n),
-        Datum::List(_) | Datum::Map(_) => stacker::maybe_grow(32 << 10, 1 << 20, || {
+        Datum::JsonArray(_) | Datum::Map(_) => stacker::maybe_grow(32 << 10, 1 << 20, || {
             let start = aligned(at);
             if let Some(address) = address(d) {
                 out.insert(address, start);
             }
             match d {
-                Datum::List(l) => {
+                Datum::JsonArray(l) => {
                     let body = start + 4 + 4 * l.iter().count() as i64;
                     l.iter().fold(body, |at, e| place(e, at, out))
                 }

@@ -192,7 +192,7 @@ pub(super) fn register(r: &mut Registry) {
         "jsonb_path_match", " -> bool nullable", |_, arena, a| Call::of(a)?.matches(arena);
         "jsonb_path_query_array", " -> jsonb", |_, arena, a| {
             let items = Call::of(a)?.items(arena)?;
-            Ok(arena.make_datum(|p| p.push_list(items)))
+            Ok(arena.make_datum(|p| p.push_json_array(items)))
         };
         "jsonb_path_query_first", " -> jsonb nullable", |_, arena, a| {
             Ok(Call::of(a)?.items(arena)?.first().copied().unwrap_or(Datum::Null))

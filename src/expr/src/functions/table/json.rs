@@ -10,7 +10,7 @@ use crate::functions::jsonb::as_text;
 
 fn elements<'a>(d: Datum<'a>) -> Result<hw_repr::DatumList<'a>, EvalError> {
     match d {
-        Datum::List(l) => Ok(l),
+        Datum::JsonArray(l) => Ok(l),
         Datum::Map(_) => fail("22023", "cannot extract elements from an object"),
         _ => fail("22023", "cannot extract elements from a scalar"),
     }
@@ -77,7 +77,7 @@ pub(super) fn register(r: &mut Registry) {
             |_| column("jsonb_object_keys", ScalarType::String, false),
             |_, _, a| match a[0] {
                 Datum::Map(m) => singles(m.iter().map(|(k, _)| Datum::String(k))),
-                Datum::List(_) => fail("22023", "cannot call jsonb_object_keys on an array"),
+                Datum::JsonArray(_) => fail("22023", "cannot call jsonb_object_keys on an array"),
                 _ => fail("22023", "cannot call jsonb_object_keys on a scalar"),
             },
         ));
