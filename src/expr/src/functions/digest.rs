@@ -152,16 +152,16 @@ pub(super) fn register(r: &mut Registry) {
     r.add(f("decode(text, text) -> bytea", |_, arena, a| {
         bytes(arena, decode(a[0].unwrap_str(), a[1].unwrap_str())?)
     }));
-    for s in ["convert_from(bytea, text) -> text"] {
-        r.add(f(s, |_, arena, a| match std::str::from_utf8(a[0].unwrap_bytes()) {
+    r.add(f("convert_from(bytea, text) -> text", |_, arena, a| {
+        match std::str::from_utf8(a[0].unwrap_bytes()) {
             Ok(s) if is_utf8(a[1].unwrap_str()) => text(arena, s),
             Err(e) if is_utf8(a[1].unwrap_str()) => {
                 let b = a[0].unwrap_bytes()[e.valid_up_to()];
                 fail("22021", format!("invalid byte sequence for encoding \"UTF8\": 0x{b:02x}"))
             }
             _ => Err(invalid_parameter(format!("invalid source encoding name \"{}\"", a[1].unwrap_str()))),
-        }));
-    }
+        }
+    }));
     r.add(f("convert_to(text, text) -> bytea", |_, arena, a| {
         if is_utf8(a[1].unwrap_str()) {
             return bytes(arena, a[0].unwrap_str().as_bytes());

@@ -10,26 +10,24 @@ use crate::listing::listing;
 
 pub(super) fn register(r: &mut Registry) {
     r.add(f("pg_typeof(Any) -> regtype notnull total stable", |cx, _, _| ok(cx.types.args[0].oid())));
-    for s in ["format_type(oid, int4) -> text lax_total stable"] {
-        r.add(f(s, |_, arena, a| {
-            let Datum::UInt32(oid) = a[0] else { return Ok(Datum::Null) };
-            let typmod = if let Datum::Int32(m) = a[1] { Some(m) } else { None };
-            let Some(typ) = ScalarType::from_oid(oid) else {
-                return match ScalarType::name_of_oid(oid) {
-                    Some(name) => text(arena, name),
-                    None => ok(if oid == 0 { "-" } else { "???" }),
-                };
+    r.add(f("format_type(oid, int4) -> text lax_total stable", |_, arena, a| {
+        let Datum::UInt32(oid) = a[0] else { return Ok(Datum::Null) };
+        let typmod = if let Datum::Int32(m) = a[1] { Some(m) } else { None };
+        let Some(typ) = ScalarType::from_oid(oid) else {
+            return match ScalarType::name_of_oid(oid) {
+                Some(name) => text(arena, name),
+                None => ok(if oid == 0 { "-" } else { "???" }),
             };
-            // Without a modifier `bpchar` is SQL's `character`.
-            text(
-                arena,
-                match typmod {
-                    Some(m) => typ.with_typmod(m).to_string(),
-                    None => typ.sql_name().into_owned(),
-                },
-            )
-        }));
-    }
+        };
+        // Without a modifier `bpchar` is SQL's `character`.
+        text(
+            arena,
+            match typmod {
+                Some(m) => typ.with_typmod(m).to_string(),
+                None => typ.sql_name().into_owned(),
+            },
+        )
+    }));
     r.add(f("pg_encoding_to_char(int4) -> name total stable", |_, _, a| {
         ok(if a[0].unwrap_int32() == 6 { "UTF8" } else { "" })
     }));
@@ -123,9 +121,9 @@ pub(super) fn register(r: &mut Registry) {
     ] {
         r.add(f(s, |_, _, _| ok(0i64)));
     }
-    for s in ["pg_size_pretty(int8) -> text total"] {
-        r.add(f(s, |_, arena, a| text(arena, size_pretty(a[0].unwrap_int64()))));
-    }
+    r.add(f("pg_size_pretty(int8) -> text total", |_, arena, a| {
+        text(arena, size_pretty(a[0].unwrap_int64()))
+    }));
     r.add(f("pg_column_size(Any) -> int4 total stable", |_, _, a| {
         ok(hw_repr::Row::pack_slice(&[a[0]]).data().len() as i32)
     }));

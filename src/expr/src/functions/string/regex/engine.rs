@@ -10,6 +10,7 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
+use super::dissect::Dissector;
 use super::translate::{Options, Translated, translate};
 use crate::error::EvalError;
 
@@ -37,8 +38,8 @@ struct Ends {
     dfa: DFA,
     cache: RefCell<Cache>,
     shortest: bool,
-    /// The expression up to the end of the text, for the groups of a match that is not the first choice.
-    whole: regex::Regex,
+    /// What takes a match apart into groups, if there are any and it is not too large.
+    dissector: Option<Dissector>,
 }
 
 fn too_complex() -> EvalError {
@@ -102,10 +103,8 @@ impl Regex {
                 let (Some(ends), Some(Some((start, end)))) = (ends, first.first()) else {
                     return Ok(Some(first));
                 };
-                Ok(Some(match ends.of(s, *start) {
-                    Some(wanted) if wanted != *end => ends.groups(s, *start, wanted, first),
-                    _ => first,
-                }))
+                let (start, end) = (*start, ends.of(s, *start).unwrap_or(*end));
+                Ok(Some(ends.groups(s, (start, end), first)))
             }
             Engine::Backtracking(regex) => {
                 let found = regex.captures_from_pos(s, at).map_err(|_| too_complex())?;
@@ -153,17 +152,14 @@ impl Ends {
         found.ok().flatten().map(|m| m.offset()).filter(|end| s.is_char_boundary(*end))
     }
 
-    /// The groups of the match of that length, or else those of the first choice with its end moved.
-    fn groups(&self, s: &str, start: usize, end: usize, first: Groups) -> Groups {
-        let found = self.whole.captures_at(&s[..end], start).map(|c| groups_of(&c));
-        match found {
-            Some(groups) if groups.first() == Some(&Some((start, end))) => groups,
-            _ => {
-                let mut groups = first;
-                groups[0] = Some((start, end));
-                groups
-            }
+    /// The groups of the match of that range, or else those of the engine's choice.
+    fn groups(&self, s: &str, range: (usize, usize), mut first: Groups) -> Groups {
+        let mut groups = first.clone();
+        if self.dissector.as_ref().is_some_and(|d| d.groups(s, range, &mut groups)) {
+            first = groups;
         }
+        first[0] = Some(range);
+        first
     }
 }
 
@@ -172,39 +168,34 @@ fn groups_of(c: &regex::Captures<'_>) -> Groups {
 }
 
 fn plain(t: &Translated, o: Options) -> Result<Engine, EvalError> {
-    let build = |text: &str| {
-        regex::RegexBuilder::new(text)
-            .case_insensitive(o.ignore_case)
-            .dot_matches_new_line(!o.dot_stops)
-            .size_limit(MAX_SIZE)
-            .build()
-            .map_err(|e| match e {
-                regex::Error::CompiledTooBig(_) => refused("regular expression is too complex"),
-                _ => refused("invalid escape \\ sequence"),
-            })
-    };
-    let regex = build(&t.text)?;
+    let regex = regex::RegexBuilder::new(&t.text)
+        .case_insensitive(o.ignore_case)
+        .dot_matches_new_line(!o.dot_stops)
+        .size_limit(MAX_SIZE)
+        .build()
+        .map_err(|e| match e {
+            regex::Error::CompiledTooBig(_) => refused("regular expression is too complex"),
+            _ => refused("invalid escape \\ sequence"),
+        })?;
     if !t.ambiguous {
         return Ok(Engine::Plain { regex, ends: None });
     }
-    let dfa = DFA::builder()
-        .configure(
-            DFA::config()
-                .match_kind(MatchKind::All)
-                .unicode_word_boundary(true)
-                .skip_cache_capacity_check(true),
-        )
-        .syntax(syntax::Config::new().case_insensitive(o.ignore_case).dot_matches_new_line(!o.dot_stops))
-        .thompson(thompson::Config::new().nfa_size_limit(Some(MAX_SIZE)))
-        .build(&t.text);
-    let ends = match (dfa, build(&format!("(?:{})\\z", t.text))) {
-        (Ok(dfa), Ok(whole)) => {
-            let cache = RefCell::new(dfa.create_cache());
-            Some(Box::new(Ends { dfa, cache, shortest: t.shortest, whole }))
-        }
-        // An automaton too large, or with word boundaries beyond ASCII: the first choice has to do.
-        _ => None,
+    let syntax = syntax::Config::new().case_insensitive(o.ignore_case).dot_matches_new_line(!o.dot_stops);
+    let Ok(hir) = syntax::parse_with(&t.text, &syntax) else {
+        return Ok(Engine::Plain { regex, ends: None });
     };
+    let program = thompson::Compiler::new()
+        .configure(thompson::Config::new().nfa_size_limit(Some(MAX_SIZE)))
+        .build_from_hir(&hir);
+    let config =
+        DFA::config().match_kind(MatchKind::All).unicode_word_boundary(true).skip_cache_capacity_check(true);
+    let dfa = program.ok().and_then(|p| DFA::builder().configure(config).build_from_nfa(p).ok());
+    // Where there is no automaton, as it would be too large, the first choice has to do.
+    let ends = dfa.map(|dfa| {
+        let cache = RefCell::new(dfa.create_cache());
+        let dissector = if regex.captures_len() > 1 { Dissector::new(&hir) } else { None };
+        Box::new(Ends { dfa, cache, shortest: t.shortest, dissector })
+    });
     Ok(Engine::Plain { regex, ends })
 }
 

@@ -3,6 +3,7 @@
 //! PostgreSQL's syntax is translated to that of the engines, see [`engine`]. Of several matches from one place the
 //! longest is taken, or the shortest where PostgreSQL prefers that.
 
+mod dissect;
 mod engine;
 mod translate;
 

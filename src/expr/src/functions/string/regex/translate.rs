@@ -30,7 +30,7 @@ pub(super) struct Translated {
     pub(super) text: String,
     /// Whether it has back references or look-around.
     pub(super) fancy: bool,
-    /// Whether it has alternatives or non-greedy quantifiers, so that the length of the match must be found out.
+    /// Whether it has alternatives, repeated groups or non-greedy quantifiers, so that the length of the match must be found out.
     pub(super) ambiguous: bool,
     /// Whether the shortest match is preferred.
     pub(super) shortest: bool,
@@ -59,8 +59,10 @@ impl Level {
 enum Last {
     /// Nothing that may be repeated.
     Nothing,
-    /// An atom with this preference of its own.
-    Atom(Option<bool>),
+    /// An atom.
+    Atom,
+    /// An expression in parentheses: its own preference, and that of the branch before it.
+    Group { own: Option<bool>, before: Option<bool> },
 }
 
 struct Reader<'p> {
@@ -123,13 +125,13 @@ impl Reader<'_> {
     /// An atom without a preference.
     fn atom(&mut self, text: &str) {
         self.out.text.push_str(text);
-        self.last = Last::Atom(None);
+        self.last = Last::Atom;
     }
 
     fn literal(&mut self, c: char) {
         let mut buffer = [0; 4];
         self.out.text.push_str(&regex::escape(c.encode_utf8(&mut buffer)));
-        self.last = Last::Atom(None);
+        self.last = Last::Atom;
     }
 
     /// A constraint: something that matches at a place and may not be repeated.
@@ -208,7 +210,8 @@ impl Reader<'_> {
             self.last = Last::Nothing;
             return Ok(());
         }
-        self.last = Last::Atom(level.preference());
+        let before = self.levels.last().and_then(|l| l.branch);
+        self.last = Last::Group { own: level.preference(), before };
         self.note(level.preference());
         Ok(())
     }
@@ -222,19 +225,27 @@ impl Reader<'_> {
 
     /// A quantifier; `fixed` is the number of a count that is no span.
     fn quantifier(&mut self, text: &str, fixed: Option<u32>) -> Result<(), EvalError> {
-        let Last::Atom(own) = self.last else { return invalid(BAD_OPERAND) };
+        let group = match self.last {
+            Last::Nothing => return invalid(BAD_OPERAND),
+            Last::Atom => None,
+            Last::Group { own, before } => {
+                // A turn less may leave more for what follows.
+                self.out.ambiguous = true;
+                own.map(|_| before)
+            }
+        };
         let greedy = !self.eat("?");
         self.out.text.push_str(text);
         if !greedy {
             self.out.text.push('?');
             self.out.ambiguous = true;
         }
-        if fixed.is_none() && own.is_none() {
+        if fixed.is_none() {
+            // The quantifier's preference takes the place of that of the expression in parentheses.
+            if let (Some(before), Some(level)) = (group, self.levels.last_mut()) {
+                level.branch = before;
+            }
             self.note(Some(greedy));
-        } else if fixed.is_none() {
-            // The quantifier's preference takes the place of that of the atom in parentheses, if that came first.
-            let level = self.levels.last_mut();
-            level.into_iter().filter(|l| l.branch == own).for_each(|l| l.branch = Some(greedy));
         }
         self.last = Last::Nothing;
         Ok(())
