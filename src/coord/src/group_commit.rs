@@ -183,7 +183,7 @@ impl Coordinator {
     }
 
     /// The least upper of all tables.
-    fn tables_upper(&self) -> Timestamp {
+    pub(crate) fn tables_upper(&self) -> Timestamp {
         self.tables.values().map(|(_, upper)| *upper).min().unwrap_or(0)
     }
 
@@ -271,7 +271,9 @@ impl Coordinator {
             tracing::error!(error = %e, "a group commit failed");
             self.system.put_back(under_way.own);
         } else {
-            self.oracle.apply(ts);
+            if !under_way.on_commit.is_empty() {
+                self.oracle.apply(ts);
+            }
             self.group_commit.wanted = self.group_commit.wanted.split_off(&(ts + 1));
             for id in under_way.tables {
                 if let Some((_, upper)) = self.tables.get_mut(&id) {

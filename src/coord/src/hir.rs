@@ -1,6 +1,6 @@
 //! Small steps between planned statements and their execution: parameters, and descriptions of unnamed results.
 
-use hw_expr::{HirRelationExpr, HirScalarExpr};
+use hw_expr::{HirRelationExpr, HirScalarExpr, UnmaterializableFunc};
 use hw_repr::{ColumnType, RelationDesc, RelationType, Row};
 
 use crate::error::AdapterError;
@@ -12,6 +12,16 @@ pub(crate) fn bind(mut expr: HirRelationExpr, params: &Row) -> Result<HirRelatio
     }
     unbound(expr.contains_parameters())?;
     Ok(expr)
+}
+
+/// Makes parameters functions of the context, whose values a kept plan is given each time.
+pub(crate) fn keep_parameters(mut expr: HirRelationExpr) -> HirRelationExpr {
+    expr.visit_scalars_mut(0, &mut |_, e| {
+        if let HirScalarExpr::Parameter(n, typ) = e {
+            *e = HirScalarExpr::Unmaterializable(UnmaterializableFunc::Parameter(*n, typ.clone()));
+        }
+    });
+    expr
 }
 
 /// As [`bind`] for a scalar.

@@ -2,7 +2,8 @@
 //!
 //! The read timestamp is the time at or above which every strictly serializable read happens; it never goes back. A write is
 //! given a time above it, and when the write is durable the read timestamp moves to it. A read of something that is ahead
-//! moves it as well.
+//! moves it as well. What nobody was told of does not: that tables are complete through a later time, or that the system
+//! has written for itself. So a read of a source takes the newest complete time and need not wait for the clock.
 //!
 //! It is durable by derivation: every time that a read or write has used is below the upper of a durable collection (a read waits
 //! for that), so that starting at the greatest of these uppers goes on where the former environment left off.

@@ -10,12 +10,13 @@ use hw_controller::ReadHold;
 use hw_repr::{ClusterId, Diff, GlobalId, RelationDesc, RoleId, Row, ScalarType, Timestamp};
 use hw_sql::context::SessionInfo;
 use hw_sql::parser::ParsedStatement;
-use hw_sql::plan::SelectPlan;
+use hw_sql::plan::Plan;
 use parking_lot::Mutex;
 
 use crate::cancel::StatementCancel;
 use crate::client::RowStream;
 use crate::error::{AdapterError, Notice};
+use crate::sequence::select::ReadTemplate;
 use crate::vars::{self, SessionVars};
 
 /// A prepared statement.
@@ -55,7 +56,15 @@ enum Cached {
     #[default]
     Never,
     Once,
-    Plan(PlanKey, SelectPlan),
+    Plan(PlanKey, Arc<KeptPlan>),
+}
+
+/// The plan of a query that has been executed before.
+#[derive(Debug)]
+pub(crate) struct KeptPlan {
+    pub(crate) plan: Plan,
+    /// If it reads one collection.
+    pub(crate) template: Option<ReadTemplate>,
 }
 
 /// What a plan depends on besides its statement: the revisions of the catalog and of the session's settings.
@@ -66,19 +75,25 @@ pub(crate) struct PlanKey {
 }
 
 impl PlanCache {
-    pub(crate) fn get(&self, key: PlanKey) -> Option<SelectPlan> {
+    pub(crate) fn get(&self, key: PlanKey) -> Option<Arc<KeptPlan>> {
         match &*self.0.lock() {
-            Cached::Plan(of, plan) if *of == key => Some(plan.clone()),
+            Cached::Plan(of, plan) if *of == key => Some(Arc::clone(plan)),
             _ => None,
         }
     }
 
-    pub(crate) fn put(&self, key: PlanKey, plan: &SelectPlan) {
+    /// Whether a plan that has just been made is worth keeping: the statement has been executed before.
+    pub(crate) fn wants_plan(&self) -> bool {
         let mut cached = self.0.lock();
-        *cached = match &*cached {
-            Cached::Never => Cached::Once,
-            _ => Cached::Plan(key, plan.clone()),
-        };
+        let first = matches!(*cached, Cached::Never);
+        if first {
+            *cached = Cached::Once;
+        }
+        !first
+    }
+
+    pub(crate) fn put(&self, key: PlanKey, plan: Arc<KeptPlan>) {
+        *self.0.lock() = Cached::Plan(key, plan);
     }
 }
 

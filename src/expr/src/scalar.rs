@@ -87,6 +87,8 @@ pub enum UnmaterializableFunc {
     Version,
     /// `pg_postmaster_start_time()`
     PostmasterStartTime,
+    /// Parameter `$n` of a plan that is kept for several executions, and its type.
+    Parameter(usize, ScalarType),
 }
 
 impl UnmaterializableFunc {
@@ -111,6 +113,7 @@ impl UnmaterializableFunc {
             | UnmaterializableFunc::Version => ScalarType::String.nullable(false),
             UnmaterializableFunc::Uptime => ScalarType::Interval.nullable(false),
             UnmaterializableFunc::SessionId => ScalarType::Uuid.nullable(false),
+            UnmaterializableFunc::Parameter(_, typ) => typ.clone().nullable(true),
         }
     }
 }

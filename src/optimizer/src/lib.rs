@@ -23,6 +23,7 @@ mod literal;
 mod lower;
 mod peek;
 mod stage;
+mod template;
 #[cfg(test)]
 mod tests;
 mod transform;
@@ -36,3 +37,4 @@ pub use explain::{
 };
 pub use peek::{PeekPlan, optimize_peek};
 pub use stage::{LocallyOptimizedMir, optimize_local};
+pub use template::PeekTemplate;

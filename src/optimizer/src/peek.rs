@@ -157,7 +157,7 @@ fn constant(
 }
 
 /// A read of one collection: by an index if there is one, one that the predicates fix the key of before others.
-fn fast_path(
+pub(crate) fn fast_path(
     id: GlobalId,
     typ: &RelationType,
     mfp: MapFilterProject,

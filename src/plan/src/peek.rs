@@ -34,7 +34,7 @@ pub enum PeekTarget {
     Index {
         /// The index.
         id: GlobalId,
-        /// The indexed collection's columns.
+        /// The indexed collection's columns; for people who read the plan, empty on the way to workers.
         desc: RelationDesc,
         /// Its key.
         key: Vec<hw_expr::MirScalarExpr>,

@@ -12,7 +12,7 @@ use super::rules;
 use super::transaction::Gathered;
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::error::AdapterError;
-use crate::session::{PlanKey, Portal, PreparedStatement, Session, TransactionOps};
+use crate::session::{KeptPlan, PlanKey, Portal, PreparedStatement, Session, TransactionOps};
 
 impl Coordinator {
     /// Plans a statement as far as its result and parameters.
@@ -56,11 +56,43 @@ impl Coordinator {
             )));
         }
         ctx.session.transaction_mut(now).statements += 1;
+        if let Some(kept) = self.kept_plan(&ctx.session, &portal) {
+            return self.sequence_kept(ctx, &kept, portal.params).await;
+        }
         match self.plan_with_purification(&ctx.session, statement, &portal) {
             Ok(Planned::Plan(plan)) => self.sequence(ctx, *plan, portal.params).await,
             Ok(Planned::Purify(request, connection)) => {
                 self.purify(ctx, statement.clone(), *request, connection)
             }
+            Err(e) => ctx.retire(Err(e)),
+        }
+    }
+
+    /// What plans depend on now; nothing while the session has changes of the catalog that are not committed.
+    fn plan_key(&self, session: &Session) -> Option<PlanKey> {
+        let open = session.transaction.as_ref().is_some_and(|t| matches!(t.ops, TransactionOps::Ddl(_)));
+        let catalog = self.catalog.state().revision();
+        (!open).then(|| PlanKey { catalog, settings: session.vars.revision() })
+    }
+
+    fn kept_plan(&self, session: &Session, portal: &Portal) -> Option<Arc<KeptPlan>> {
+        portal.prepared.plan.get(self.plan_key(session)?)
+    }
+
+    /// Carries out a plan that has been kept.
+    async fn sequence_kept(&mut self, mut ctx: ExecuteContext, kept: &KeptPlan, params: Row) {
+        let (Some(template), Plan::Select(select)) = (&kept.template, &kept.plan) else {
+            return self.sequence(ctx, kept.plan.clone(), params).await;
+        };
+        if let Some(gathered) = rules::take_gathered(&mut ctx.session, &kept.plan) {
+            return self.write_first(ctx, gathered, kept.plan.clone(), params).await;
+        }
+        if let Err(e) = rules::check(&mut ctx.session, &kept.plan) {
+            return ctx.retire(Err(e));
+        }
+        match self.read_by_template(&mut ctx.session, template, &params) {
+            Ok(Some(read)) => self.answer_select(ctx, read, select.desc.clone(), None),
+            Ok(None) => self.sequence_select(ctx, select.clone(), params, None),
             Err(e) => ctx.retire(Err(e)),
         }
     }
@@ -71,12 +103,6 @@ impl Coordinator {
         statement: &ParsedStatement,
         portal: &Portal,
     ) -> Result<Planned, AdapterError> {
-        let open = session.transaction.as_ref().is_some_and(|t| matches!(t.ops, TransactionOps::Ddl(_)));
-        let key = PlanKey { catalog: self.catalog.state().revision(), settings: session.vars.revision() };
-        // Changes of the catalog that are not committed have no revision.
-        if !open && let Some(plan) = portal.prepared.plan.get(key) {
-            return Ok(Planned::Plan(Box::new(Plan::Select(plan))));
-        }
         let catalog = self.session_catalog(session);
         let info = session.info();
         let params: Vec<_> = portal.prepared.params.iter().cloned().map(Some).collect();
@@ -99,9 +125,11 @@ impl Coordinator {
         let plan = hw_sql::statement::plan_statement(&scx, &statement.statement, &mut ids);
         let plan = plan.map_err(|e| placed(e, statement))?;
         if let Plan::Select(select) = &plan
-            && !open
+            && let Some(key) = self.plan_key(session)
+            && portal.prepared.plan.wants_plan()
         {
-            portal.prepared.plan.put(key, select);
+            let template = self.read_template(session, select)?;
+            portal.prepared.plan.put(key, Arc::new(KeptPlan { plan: plan.clone(), template }));
         }
         Ok(Planned::Plan(Box::new(plan)))
     }

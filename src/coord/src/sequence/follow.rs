@@ -151,7 +151,8 @@ impl Coordinator {
         let shard = ShardId::from(shard);
         let written_here = is_written_here(&item.definition);
         // A table has contents (none) from now on; what others fill has none until they say so.
-        let initial = if written_here { self.oracle.read_ts().max(1) } else { 0 };
+        let now = self.oracle.read_ts().max(self.tables_upper()).max(1);
+        let initial = if written_here { now } else { 0 };
         let found = self.persist.ensure_shard(shard, desc, initial).await?;
         let frontiers = hw_controller::collection::Frontiers { since: found.since, upper: found.upper };
         self.controller.add_durable(id, shard, frontiers);

@@ -99,6 +99,7 @@ fn name_of(f: &UnmaterializableFunc) -> &'static str {
         F::Uptime => "mz_uptime",
         F::SessionId => "mz_session_id",
         F::Version => "version",
+        F::Parameter(..) => "parameter",
         F::PostmasterStartTime => "pg_postmaster_start_time",
     }
 }

@@ -6,7 +6,9 @@ use hw_expr::{MapFilterProject, MirRelationExpr, MirScalarExpr, RowSetFinishing,
 use hw_optimizer::PeekPlan;
 use hw_plan::peek::PeekResponse;
 use hw_plan::{DataflowDescription, Peek, PeekTarget};
-use hw_repr::{ClusterId, Datum, Diff, GlobalId, Row, RowArena, ScalarType, Timestamp, compare_rows_by};
+use hw_repr::{
+    ClusterId, Datum, Diff, GlobalId, RelationDesc, Row, RowArena, ScalarType, Timestamp, compare_rows_by,
+};
 use hw_sql::plan::{CopyFormat, QueryWhen, SelectPlan};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -29,6 +31,14 @@ pub(crate) struct Read {
     pub(crate) timestamp: Timestamp,
 }
 
+/// A read of one collection but for the values of parameters and of functions of the statement's context.
+#[derive(Debug)]
+pub(crate) struct ReadTemplate {
+    peek: hw_optimizer::PeekTemplate,
+    finishing: RowSetFinishing,
+    cluster: ClusterId,
+}
+
 /// Whether the session's queries go through the optimizer's transforms.
 pub(crate) fn applies_transforms(session: &Session) -> bool {
     session.vars.get("enable_optimizer_transforms") != Some("off")
@@ -46,10 +56,20 @@ impl Coordinator {
         copy: Option<CopyFormat>,
     ) {
         let desc = plan.desc.clone();
-        let read = match self.plan_read(&mut ctx.session, plan, &params) {
-            Ok(read) => read,
-            Err(e) => return ctx.retire(Err(e)),
-        };
+        match self.plan_read(&mut ctx.session, plan, &params) {
+            Ok(read) => self.answer_select(ctx, read, desc, copy),
+            Err(e) => ctx.retire(Err(e)),
+        }
+    }
+
+    /// Reads, and answers with the rows.
+    pub(crate) fn answer_select(
+        &mut self,
+        mut ctx: ExecuteContext,
+        read: Read,
+        desc: RelationDesc,
+        copy: Option<CopyFormat>,
+    ) {
         if ctx.session.vars.get("emit_timestamp_notice") == Some("on") && !read.inputs.is_empty() {
             ctx.session.notices.push(Notice::notice(format!("query timestamp: {}", read.timestamp)));
         }
@@ -89,6 +109,52 @@ impl Coordinator {
         Ok(Read { plan, finishing, cluster, inputs, timestamp })
     }
 
+    /// What can be done of a query's planning before its parameters are known; `None` unless it reads one collection.
+    pub(crate) fn read_template(
+        &mut self,
+        session: &Session,
+        plan: &SelectPlan,
+    ) -> Result<Option<ReadTemplate>, AdapterError> {
+        if !matches!(plan.when, QueryWhen::Immediately) || !applies_transforms(session) {
+            return Ok(None);
+        }
+        let mir = hw_sql::lowering::lower(crate::hir::keep_parameters(plan.expr.clone()))?;
+        let cluster = self.read_cluster(session, &mir)?;
+        let views = self.expand(&mir, cluster)?.views;
+        let ids = (self.transient_id(), self.transient_id());
+        let mut finishing = plan.finishing.clone();
+        let context = self.context(cluster, true);
+        let peek = hw_optimizer::PeekTemplate::new(mir, views, &context, &mut finishing, ids)?;
+        Ok(peek.map(|peek| ReadTemplate { peek, finishing, cluster }))
+    }
+
+    /// A read by a template; `None` when it has to be planned anew.
+    pub(crate) fn read_by_template(
+        &mut self,
+        session: &mut Session,
+        template: &ReadTemplate,
+        params: &Row,
+    ) -> Result<Option<Read>, AdapterError> {
+        let params = params.unpack();
+        let value_of = |f: &UnmaterializableFunc| match f {
+            UnmaterializableFunc::Parameter(n, typ) => n
+                .checked_sub(1)
+                .and_then(|at| params.get(at))
+                .map(|d| MirScalarExpr::literal(*d, typ.clone())),
+            f => self.context_value(session, f),
+        };
+        let context = self.context(template.cluster, true);
+        let Some(plan) = template.peek.plan(&value_of, &context) else { return Ok(None) };
+        let inputs = peek_inputs(&plan);
+        let timestamp = self.choose_timestamp(session, template.cluster, &inputs, &QueryWhen::Immediately)?;
+        let (finishing, cluster) = (template.finishing.clone(), template.cluster);
+        Ok(Some(Read { plan, finishing, cluster, inputs, timestamp }))
+    }
+
+    fn context(&self, cluster: ClusterId, transforms: bool) -> crate::dataflow::ClusterContext<'_> {
+        crate::dataflow::ClusterContext { state: self.catalog.state(), coord: self, cluster, transforms }
+    }
+
     /// Plans a query on a cluster, with or without the optimizer's transforms.
     pub(crate) fn plan_peek(
         &mut self,
@@ -100,8 +166,7 @@ impl Coordinator {
     ) -> Result<PeekPlan, AdapterError> {
         let expanded = self.expand_for(session, &mir, cluster)?;
         let ids = (self.transient_id(), self.transient_id());
-        let state = self.catalog.state();
-        let context = crate::dataflow::ClusterContext { state, coord: self, cluster, transforms };
+        let context = self.context(cluster, transforms);
         Ok(hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)?)
     }
 
@@ -170,16 +235,18 @@ impl Coordinator {
             return self.transaction_timestamp(session, cluster, inputs, isolation);
         }
         let timestamp = select(when, isolation, self.read_inputs(inputs))?;
-        if when == When::Immediately && isolation == Isolation::StrictSerializable {
+        if when == When::Immediately && !inputs.is_empty() && isolation == Isolation::StrictSerializable {
             self.oracle.apply(timestamp);
         }
         Ok(timestamp)
     }
 
-    fn read_inputs(&self, inputs: &BTreeSet<GlobalId>) -> ReadInputs {
+    /// What the time of a read of these depends on.
+    pub(crate) fn read_inputs(&self, inputs: &BTreeSet<GlobalId>) -> ReadInputs {
+        let upper = self.controller.least_upper(inputs);
         ReadInputs {
             since: self.controller.least_valid_read(inputs),
-            upper: self.controller.least_upper(inputs),
+            upper: if upper == Timestamp::MAX { self.tables_upper() } else { upper },
             oracle_read_ts: self.oracle.read_ts(),
         }
     }
@@ -225,7 +292,7 @@ impl Coordinator {
             };
         }
         if inputs.is_empty() {
-            return Ok(self.oracle.read_ts());
+            return select(When::Immediately, isolation, self.read_inputs(inputs));
         }
         let mut ids = self.timedomain(cluster, inputs);
         let timestamp = select(When::Immediately, isolation, self.read_inputs(&ids))?;
@@ -320,7 +387,10 @@ impl Coordinator {
             PeekPlan::Constant(_) => {
                 return on_rows(ctx, Err(AdapterError::internal("a constant needs no peek")));
             }
-            PeekPlan::FastPath { target, literal_keys, mut mfp } => {
+            PeekPlan::FastPath { mut target, literal_keys, mut mfp } => {
+                if let PeekTarget::Index { desc, .. } = &mut target {
+                    *desc = RelationDesc::empty();
+                }
                 replace_mz_now(&mut mfp, timestamp);
                 let finishing = finishing.clone();
                 (Peek { uuid, target, literal_keys, timestamp, mfp, finishing, max_result_bytes }, None)
@@ -399,7 +469,7 @@ impl Coordinator {
         };
         let get = |name: &str| session.vars.get(name).unwrap_or_default().to_owned();
         Some(match f {
-            F::MzNow => return None,
+            F::MzNow | F::Parameter(..) => return None,
             F::Now => time(session.transaction.as_ref().map_or(0, |t| t.began_ms)),
             F::PostmasterStartTime => time(self.started_ms),
             F::CurrentUser | F::SessionUser => text(&session.user, ScalarType::PgLegacyName),

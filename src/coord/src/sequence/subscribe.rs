@@ -15,7 +15,7 @@ use crate::client::{ExecuteResponse, RowStream};
 use crate::coordinator::{Coordinator, ExecuteContext, Message};
 use crate::error::AdapterError;
 use crate::sequence::materializable::check_not_volatile;
-use crate::timestamp::{Isolation, ReadInputs, When, select};
+use crate::timestamp::{Isolation, When, select};
 
 impl Coordinator {
     pub(crate) fn sequence_subscribe(
@@ -70,12 +70,7 @@ impl Coordinator {
             QueryWhen::AtTimestamp(e) => When::At(self.eval_timestamp(session, e)?),
             QueryWhen::AtLeastTimestamp(e) => When::AtLeast(self.eval_timestamp(session, e)?),
         };
-        let reads = ReadInputs {
-            since: self.controller.least_valid_read(&inputs),
-            upper: self.controller.least_upper(&inputs),
-            oracle_read_ts: self.oracle.read_ts(),
-        };
-        dataflow.as_of = select(when, Isolation::StrictSerializable, reads)?;
+        dataflow.as_of = select(when, Isolation::StrictSerializable, self.read_inputs(&inputs))?;
         if let Some(up_to) = up_to {
             if up_to <= dataflow.as_of {
                 return Err(AdapterError::new(

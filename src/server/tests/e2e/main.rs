@@ -14,6 +14,7 @@ mod ddl_kill;
 mod errors;
 mod faults;
 mod guide;
+mod kept_plans;
 mod limits;
 mod parameters;
 mod pgwire;
