@@ -298,7 +298,7 @@ fn parse_iso(s: &str) -> Result<Sum, Stop> {
     if date.is_empty() && time.is_none() {
         return Err(Stop::Syntax);
     }
-    if date.len() > 1 && date[1..].contains('-') && !date.contains(|c: char| c.is_ascii_alphabetic()) {
+    if date.bytes().skip(1).any(|b| b == b'-') && !date.contains(|c: char| c.is_ascii_alphabetic()) {
         let units = [DateTimeField::Year, DateTimeField::Month, DateTimeField::Day];
         let (sign, body) = date.strip_prefix('-').map_or(("", date), |b| ("-", b));
         for (part, unit) in body.split('-').zip(units) {
