@@ -230,10 +230,7 @@ impl Func {
     /// For a call that depends on the session's time zone: the call that takes the zone's name (`TimeZone`'s display
     /// form) as one more argument, of type text. Planning uses it when the session's zone is not UTC.
     pub fn zoned(&self) -> Option<Func> {
-        let by_type = self.def.key == crate::functions::cast::TO_TEXT
-            && !holds_timestamptz(&self.types.args[0])
-            || self.def.key == crate::functions::cast::FROM_TEXT && !holds_timestamptz(&self.types.ret);
-        if by_type {
+        if !self.types.args.iter().chain([&self.types.ret]).any(holds_timestamptz) {
             return None;
         }
         let def = registry().by_key.get(format!("zoned:{}", self.def.key).as_str()).copied()?;

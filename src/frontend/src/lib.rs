@@ -7,6 +7,7 @@
 //!
 //! Values are encoded here and nowhere else; the formats themselves are [`hw_repr::text`] and [`hw_repr::binary`].
 
+mod context;
 pub mod copy;
 pub mod http;
 pub mod pgwire;

@@ -6,6 +6,7 @@ use hw_expr::{MapFilterProject, MirRelationExpr, MirScalarExpr, RowSetFinishing,
 use hw_optimizer::PeekPlan;
 use hw_plan::peek::PeekResponse;
 use hw_plan::{DataflowDescription, Peek, PeekTarget};
+use hw_repr::adt::TimeZone;
 use hw_repr::{
     ClusterId, Datum, Diff, GlobalId, RelationDesc, Row, RowArena, ScalarType, Timestamp, compare_rows_by,
 };
@@ -118,7 +119,10 @@ impl Coordinator {
         if !matches!(plan.when, QueryWhen::Immediately) || !applies_transforms(session) {
             return Ok(None);
         }
-        let mir = hw_sql::lowering::lower(crate::hir::keep_parameters(plan.expr.clone()))?;
+        let mut mir = hw_sql::lowering::lower(crate::hir::keep_parameters(plan.expr.clone()))?;
+        if let Some(zone) = zone_literal(session) {
+            mir.visit_mut_post(&mut |e| e.scalars_mut().into_iter().for_each(|s| in_zone(s, &zone)));
+        }
         let cluster = self.read_cluster(session, &mir)?;
         let views = self.expand(&mir, cluster)?.views;
         let ids = (self.transient_id(), self.transient_id());
@@ -170,7 +174,8 @@ impl Coordinator {
         Ok(hw_optimizer::optimize_peek(mir, expanded.views, &context, finishing, ids)?)
     }
 
-    /// The views that a query needs, with functions of the statement's context replaced in them too.
+    /// The views that a query needs, with functions of the statement's context replaced in them too. Their time zone is UTC, so
+    /// that a view is the same whoever reads it, and whether it is maintained or not.
     pub(crate) fn expand_for(
         &self,
         session: &Session,
@@ -179,7 +184,10 @@ impl Coordinator {
     ) -> Result<Expanded, AdapterError> {
         let mut expanded = self.expand(mir, cluster)?;
         for (_, view) in &mut expanded.views {
-            self.replace_context_functions(session, view);
+            view.visit_mut_post(&mut |e| {
+                e.scalars_mut().into_iter().for_each(|scalar| self.replace_context(session, scalar));
+                fix_limit(e);
+            });
         }
         Ok(expanded)
     }
@@ -431,16 +439,24 @@ impl Coordinator {
         of(session.vars.get("max_query_result_size")).min(of(system.as_deref()))
     }
 
-    /// Replaces functions of the statement's context, all but `mz_now()`, by their values.
+    /// Binds a statement's own query to the session: functions of the context, all but `mz_now()`, are replaced by their values,
+    /// and functions that depend on the time zone are told the session's.
     pub(crate) fn replace_context_functions(&self, session: &Session, mir: &mut MirRelationExpr) {
         mir.visit_mut_post(&mut |e| {
-            for scalar in e.scalars_mut() {
-                self.replace_in_scalar(session, scalar);
-            }
+            e.scalars_mut().into_iter().for_each(|scalar| self.replace_in_scalar(session, scalar));
+            fix_limit(e);
         });
     }
 
+    /// The same for a scalar.
     pub(crate) fn replace_in_scalar(&self, session: &Session, scalar: &mut MirScalarExpr) {
+        self.replace_context(session, scalar);
+        if let Some(zone) = zone_literal(session) {
+            in_zone(scalar, &zone);
+        }
+    }
+
+    fn replace_context(&self, session: &Session, scalar: &mut MirScalarExpr) {
         scalar.visit_mut_post(&mut |e| {
             if let MirScalarExpr::Unmaterializable(f) = e
                 && let Some(value) = self.context_value(session, f)
@@ -504,6 +520,38 @@ impl Coordinator {
             }
             F::SessionId => MirScalarExpr::literal(Datum::Uuid(session.uuid), ScalarType::Uuid),
         })
+    }
+}
+
+/// The session's time zone as functions take it; `None` for UTC, in which they are anyway.
+fn zone_literal(session: &Session) -> Option<MirScalarExpr> {
+    let setting = session.vars.get("timezone").filter(|zone| *zone != "UTC")?;
+    let zone = TimeZone::parse_setting(setting).ok()?.to_string();
+    Some(MirScalarExpr::literal(Datum::String(&zone), ScalarType::String))
+}
+
+/// Tells functions that depend on the time zone which it is.
+fn in_zone(scalar: &mut MirScalarExpr, zone: &MirScalarExpr) {
+    scalar.visit_mut_post(&mut |e| {
+        if let MirScalarExpr::Call { func, args } = e
+            && let Some(zoned) = func.zoned()
+        {
+            *func = zoned;
+            args.push(zone.clone());
+        }
+    });
+}
+
+/// A limit that depends on nothing is computed once, also when it is volatile.
+fn fix_limit(e: &mut MirRelationExpr) {
+    if let MirRelationExpr::TopK { limit: Some(limit), .. } = e
+        && limit.contains_volatile()
+        && !limit.contains_unmaterializable()
+        && limit.support().is_empty()
+    {
+        let arena = RowArena::new();
+        let value = limit.eval(&[], &arena).map(|d| Row::pack_slice(&[d]));
+        *limit = MirScalarExpr::Literal(value, limit.typ(&[]));
     }
 }
 

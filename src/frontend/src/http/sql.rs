@@ -14,7 +14,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hw_coord::session::{Portal, PreparedStatement};
 use hw_coord::{AdapterError, ExecuteResponse, Notice, RowStream, SessionClient, StartupRequest};
-use hw_repr::adt::TimeZone;
 use hw_repr::text::{DecodeContext, EncodeContext};
 use hw_repr::{Datum, RelationDesc, Row, ScalarType};
 use hw_sql::parser::ParsedStatement;
@@ -22,6 +21,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::HttpConfig;
+use crate::context::{decode_context, encode_context};
 use crate::pgwire::decode_text_params;
 
 /// The greatest size of a result, in bytes of rows.
@@ -147,7 +147,7 @@ impl Batch {
         params: &[Value],
     ) -> Result<(), AdapterError> {
         let prepared = self.client.describe(statement, vec![]).await?;
-        let params = bind(params, &prepared)?;
+        let params = bind(params, &prepared, &decode_context(self.client.session()))?;
         let response = self.client.execute(Portal { prepared: Arc::new(prepared), params }).await?;
         let outcome = match response {
             ExecuteResponse::Empty => Outcome::Done(String::new()),
@@ -182,9 +182,7 @@ impl Batch {
         desc: &RelationDesc,
         mut rows: RowStream,
     ) -> Result<Vec<Value>, AdapterError> {
-        let timezone = self.client.session().vars.get("TimeZone");
-        let timezone = timezone.and_then(|tz| TimeZone::parse_setting(tz).ok()).unwrap_or_default();
-        let cx = EncodeContext { timezone };
+        let cx = encode_context(self.client.session());
         let types: Vec<&ScalarType> = desc.iter().map(|(_, t)| &t.scalar_type).collect();
         let mut out = Vec::new();
         let mut bytes = 0;
@@ -206,7 +204,7 @@ impl Batch {
     }
 }
 
-fn bind(params: &[Value], prepared: &PreparedStatement) -> Result<Row, AdapterError> {
+fn bind(params: &[Value], prepared: &PreparedStatement, cx: &DecodeContext) -> Result<Row, AdapterError> {
     let texts: Vec<Option<String>> = params
         .iter()
         .map(|p| match p {
@@ -215,7 +213,7 @@ fn bind(params: &[Value], prepared: &PreparedStatement) -> Result<Row, AdapterEr
             other => Some(other.to_string()),
         })
         .collect();
-    decode_text_params(&texts, &prepared.params, &DecodeContext::default())
+    decode_text_params(&texts, &prepared.params, cx)
 }
 
 fn describe(desc: &RelationDesc) -> Value {

@@ -1,11 +1,8 @@
 //! COPY FROM STDIN: the client's data is decoded as it comes and handed on in batches.
 
-use hw_base::clock::NowFn;
 use hw_coord::cancel::StatementCancel;
 use hw_coord::client::CopyIn;
 use hw_coord::{AdapterError, ExecuteResponse};
-use hw_repr::adt::CivilTimestamp;
-use hw_repr::text::DecodeContext;
 use hw_repr::{RelationDesc, Row};
 use hw_sql::plan::CopyFormat;
 use pgwire::messages::copy::CopyInResponse;
@@ -15,7 +12,7 @@ use super::connection::{Connection, attend};
 use super::copy_out::copy_formats;
 use super::message::{self, FrontendMessage};
 use super::response::{End, Failure};
-use super::rows::session_timezone;
+use crate::context::decode_context;
 use crate::copy::{CopyDecoder, CopyError};
 
 /// How many rows are handed on at once.
@@ -32,9 +29,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     ) -> Result<String, Failure> {
         let session = self.client.session();
         let cancel = session.cancel.clone();
-        let now = i64::try_from(NowFn::system().now_ms()).ok().and_then(CivilTimestamp::from_unix_ms);
-        let cx = DecodeContext { timezone: session_timezone(session), now };
-        let mut decoder = CopyDecoder::new(desc, format, cx);
+        let mut decoder = CopyDecoder::new(desc, format, decode_context(session));
         let (code, codes) = copy_formats(desc.arity(), format);
         self.wire.put(&CopyInResponse::new(code, codes.len() as i16, codes))?;
         self.flush().await?;

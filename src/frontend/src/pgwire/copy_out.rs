@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Connection;
 use super::response::Failure;
-use super::rows::session_timezone;
 use super::wire::FLUSH_BYTES;
+use crate::context::session_timezone;
 use crate::copy::CopyEncoder;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {

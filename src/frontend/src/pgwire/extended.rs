@@ -3,11 +3,8 @@
 //! The session holds prepared statements and portals; how far a portal has been run is held here. A portal that was
 //! stopped by a row limit keeps its stream of rows until it is run again or dropped, at the latest with its transaction.
 
-use hw_base::clock::NowFn;
 use hw_coord::session::PreparedStatement;
 use hw_coord::{AdapterError, ExecuteResponse, TransactionStatus};
-use hw_repr::adt::CivilTimestamp;
-use hw_repr::text::DecodeContext;
 use hw_repr::{RelationDesc, ScalarType};
 use hw_sql::parser::Statement;
 use pgwire::messages::data::{NoData, ParameterDescription};
@@ -19,8 +16,9 @@ use super::connection::{Connection, attend};
 use super::message::{Bind, Target};
 use super::params;
 use super::response::{Failure, row_description};
-use super::rows::{ResultRows, RowEncoder, result_formats, session_timezone};
+use super::rows::{ResultRows, RowEncoder, result_formats};
 use super::simple::copied_table;
+use crate::context::{decode_context, session_timezone};
 
 /// How far a portal has been run.
 pub(crate) struct PortalState {
@@ -79,8 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             None => return Err(no_statement(&bind.statement).into()),
         };
         self.check_not_aborted(prepared.statement.as_ref().map(|s| &s.statement))?;
-        let now = i64::try_from(NowFn::system().now_ms()).ok().and_then(CivilTimestamp::from_unix_ms);
-        let cx = DecodeContext { timezone: session_timezone(session), now };
+        let cx = decode_context(session);
         let row = params::decode(
             &bind.portal,
             &bind.statement,

@@ -2,7 +2,6 @@
 
 use bytes::{BufMut, BytesMut};
 use hw_coord::cancel::StatementCancel;
-use hw_coord::session::Session;
 use hw_coord::{AdapterError, RowStream};
 use hw_repr::adt::TimeZone;
 use hw_repr::text::EncodeContext;
@@ -49,11 +48,6 @@ pub(crate) fn result_formats(codes: &[i16], columns: usize) -> Result<Vec<Format
             format!("bind message has {} result formats but query has {columns} columns", all.len()),
         )),
     }
-}
-
-/// The session's time zone.
-pub(crate) fn session_timezone(session: &Session) -> TimeZone {
-    session.vars.get("TimeZone").and_then(|tz| TimeZone::parse_setting(tz).ok()).unwrap_or_default()
 }
 
 /// Makes DataRow messages.

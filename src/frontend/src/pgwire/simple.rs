@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Connection;
 use super::response::{Failure, row_description};
-use super::rows::{Format, ResultRows, RowEncoder, session_timezone};
+use super::rows::{Format, ResultRows, RowEncoder};
+use crate::context::session_timezone;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Executes a string of statements up to the first that fails.

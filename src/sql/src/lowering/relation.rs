@@ -367,10 +367,16 @@ impl Lowerer {
             Some((None, l)) => {
                 // Its value is the same for all rows of a group: it becomes a column of the group.
                 let limit = self.scalar(l, &mut rel, &cx)?;
-                let column = rel.arity();
-                rel = rel.map(vec![not_negative(limit, "LIMIT", "2201W")?]);
-                group.push(column);
-                Some(MirScalarExpr::Column(column))
+                let limit = not_negative(limit, "LIMIT", "2201W")?;
+                if limit.contains_volatile() && limit.support().is_empty() {
+                    // In a column it would be another one for each row.
+                    Some(limit)
+                } else {
+                    let column = rel.arity();
+                    rel = rel.map(vec![limit]);
+                    group.push(column);
+                    Some(MirScalarExpr::Column(column))
+                }
             }
         };
         let extended = rel.arity();

@@ -1,5 +1,6 @@
 //! Concatenation, length, case, substring, trimming, replacement, position.
 
+use hw_repr::adt::TimeZone;
 use hw_repr::text as format;
 use hw_repr::{Datum, ScalarType};
 
@@ -7,15 +8,20 @@ use super::slice_chars;
 use crate::error::EvalError;
 use crate::func::{EvalCx, Registry};
 use crate::functions::signature::{f, op};
-use crate::functions::{EvalResult, check_size, ok, text};
+use crate::functions::{EvalResult, check_size, ok, text, zoned};
+
+/// The text of a value in UTC, appended; NULL appends nothing.
+pub(crate) fn write_value(d: Datum<'_>, typ: &ScalarType, out: &mut String) {
+    write_value_in(&TimeZone::UTC, d, typ, out);
+}
 
 /// The text of a value, appended; NULL appends nothing.
-pub(crate) fn write_value(d: Datum<'_>, typ: &ScalarType, out: &mut String) {
+pub(super) fn write_value_in(tz: &TimeZone, d: Datum<'_>, typ: &ScalarType, out: &mut String) {
     match d {
         Datum::Null => {}
         Datum::String(s) if matches!(typ, ScalarType::Char { .. }) => out.push_str(s.trim_end_matches(' ')),
         Datum::String(s) if *typ != ScalarType::Jsonb => out.push_str(s),
-        _ => format::encode(d, typ, out),
+        _ => format::encode_with(d, typ, &format::EncodeContext { timezone: *tz }, out),
     }
 }
 
@@ -41,10 +47,15 @@ fn negative_length() -> EvalError {
     EvalError::new("22011", "negative substring length not allowed")
 }
 
-fn concat_operands<'a>(cx: &EvalCx<'_>, arena: &'a hw_repr::RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+fn concat_operands<'a>(
+    tz: &TimeZone,
+    cx: &EvalCx<'_>,
+    arena: &'a hw_repr::RowArena,
+    a: &[Datum<'a>],
+) -> EvalResult<'a> {
     let mut out = String::new();
     for (d, t) in a.iter().zip(&cx.types.args) {
-        write_value(*d, t, &mut out);
+        write_value_in(tz, *d, t, &mut out);
     }
     text(arena, out)
 }
@@ -70,14 +81,16 @@ macro_rules! pattern_order {
 }
 
 pub(super) fn register(r: &mut Registry) {
-    r.add(op("text || text -> text total", concat_operands));
-    r.add(op("text || AnyNonArray -> text total", concat_operands));
-    r.add(op("AnyNonArray || text -> text total", concat_operands));
+    r.add(op("text || text -> text total", |cx, arena, a| concat_operands(&TimeZone::UTC, cx, arena, a)));
+    zoned!(r, op, "text || AnyNonArray -> text total", |tz, cx, arena, a| concat_operands(tz, cx, arena, a));
+    zoned!(r, op, "AnyNonArray || text -> text total", |tz, cx, arena, a| concat_operands(tz, cx, arena, a));
     r.add(op("bytea || bytea -> bytea total", |_, arena, a| {
         ok(arena.push_bytes([a[0].unwrap_bytes(), a[1].unwrap_bytes()].concat()))
     }));
-    r.add(f("concat(Any...) -> text notnull total stable", concat_operands));
-    r.add(f("concat_ws(text, Any...) -> text lax_total stable", |cx, arena, a| {
+    zoned!(r, f, "concat(Any...) -> text notnull total stable", |tz, cx, arena, a| {
+        concat_operands(tz, cx, arena, a)
+    });
+    zoned!(r, f, "concat_ws(text, Any...) -> text lax_total stable", |tz, cx, arena, a| {
         let Datum::String(separator) = a[0] else { return Ok(Datum::Null) };
         let mut out = String::new();
         let mut first = true;
@@ -86,10 +99,10 @@ pub(super) fn register(r: &mut Registry) {
                 out.push_str(separator);
             }
             first = false;
-            write_value(*d, t, &mut out);
+            write_value_in(tz, *d, t, &mut out);
         }
         text(arena, out)
-    }));
+    });
     register_length(r);
     register_substring(r);
     register_trim(r);

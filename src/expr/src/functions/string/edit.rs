@@ -2,16 +2,17 @@
 
 use std::fmt::Write;
 
+use hw_repr::adt::TimeZone;
 use hw_repr::{Datum, RowArena};
 use unicode_normalization::UnicodeNormalization;
 
-use super::basic::{bytes_slice, lower, upper};
+use super::basic::{bytes_slice, lower, upper, write_value_in};
 use super::quote::{quote_ident, quote_literal};
 use super::{slice_chars, write_value};
 use crate::error::EvalError;
 use crate::func::{EvalCx, Registry};
 use crate::functions::signature::f;
-use crate::functions::{EvalResult, check_size, fail, invalid_parameter, ok, text};
+use crate::functions::{EvalResult, check_size, fail, invalid_parameter, ok, text, zoned};
 
 /// The filling that brings a text to a length, repeated as often as needed.
 fn filling(fill: &str, missing: usize) -> String {
@@ -64,7 +65,7 @@ fn shown(cx: &EvalCx<'_>, d: Datum<'_>) -> String {
 }
 
 /// `format` (PostgreSQL manual 9.4.1): `%[position$][flags][width]type`.
-fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
+fn format<'a>(tz: &TimeZone, cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResult<'a> {
     let Datum::String(template) = a[0] else { return Ok(Datum::Null) };
     let mut out = String::new();
     let mut rest = template;
@@ -119,7 +120,7 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
                 Datum::Null => 0,
                 value => {
                     let mut written = String::new();
-                    write_value(*value, typ, &mut written);
+                    write_value_in(tz, *value, typ, &mut written);
                     hw_repr::text::scalar::integer::<i32>(&written, "integer")?.into()
                 }
             };
@@ -156,7 +157,7 @@ fn format<'a>(cx: &EvalCx<'_>, arena: &'a RowArena, a: &[Datum<'a>]) -> EvalResu
             ('L', Datum::Null) => piece.push_str("NULL"),
             (_, Datum::Null) => return fail("22004", "null values cannot be formatted as an SQL identifier"),
             (kind, value) => {
-                write_value(*value, typ, &mut piece);
+                write_value_in(tz, *value, typ, &mut piece);
                 match kind {
                     'I' => piece = quote_ident(&piece),
                     'L' => piece = quote_literal(&piece),
@@ -255,7 +256,7 @@ pub(super) fn register(r: &mut Registry) {
         Datum::Null => ok("NULL"),
         d => text(arena, quote_literal(&shown(cx, d))),
     }));
-    r.add(f("format(text, Any...) -> text lax stable", format));
+    zoned!(r, f, "format(text, Any...) -> text lax stable", |tz, cx, arena, a| format(tz, cx, arena, a));
     for s in ["overlay(text, text, int4) -> text", "overlay(text, text, int4, int4) -> text"] {
         r.add(f(s, |_, arena, a| overlay(arena, a)));
     }
